@@ -1,0 +1,1 @@
+"""One file per peer: `fit(series, max_lag, **settings) -> Outcome`."""

@@ -1,0 +1,153 @@
+"""The settings of a run: their types, and how names in a config become objects.
+
+A config file must not be a way to run code. A `_target_` may therefore name only what is defined inside the `sostruct`
+package, and the check is made on the object found, not on its name (`sostruct.x.os.system` is `os.system`); anything
+else needs `run.allow_external_targets=true` on the command line, where a file cannot put it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sostruct.errors import ConfigError
+
+OPT_IN = "run.allow_external_targets"
+
+
+@dataclass
+class DiscoverySettings:
+    """What may be in a graph, and how likely it is beforehand (`discovery.CausalDiscovery`)."""
+
+    expected_parents: float = 2.0
+    ridge: float = 1.0
+    forbidden: list[Any] = field(default_factory=list)
+    required: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class ControllerSettings:
+    """The loop (`control.Controller`, `control.run`)."""
+
+    epochs: int = 100
+    edits_per_epoch: int | None = None
+
+
+@dataclass
+class RunSettings:
+    """How a run is carried out; none of it changes a result, except the number of threads in the last digits."""
+
+    resume: str | None = None
+    allow_external_targets: bool = False
+    progress: bool = True
+    report: bool = True
+    threads: int | None = None
+
+
+@dataclass
+class JaxSettings:
+    """Every JAX flag this program relies on, set explicitly: launchers reuse processes and flags leak between jobs."""
+
+    enable_x64: bool = False
+    debug_nans: bool = False
+    platform: str | None = None
+    cache: str | None = "~/.cache/sostruct/jax"
+
+
+@dataclass
+class Settings:
+    """The root of every config."""
+
+    name: str = "discovery"
+    seed: int = 0
+    task: Any = None
+    growth: Any = None
+    discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
+    controller: ControllerSettings = field(default_factory=ControllerSettings)
+    run: RunSettings = field(default_factory=RunSettings)
+    jax: JaxSettings = field(default_factory=JaxSettings)
+
+
+def instantiate(node: DictConfig, *, external: bool) -> Any:
+    """The object a config node describes.
+
+    Args:
+        node: a mapping with `_target_` and its arguments, nested at will.
+        external: whether targets outside sostruct are allowed.
+
+    Raises:
+        ConfigError: a target that does not exist, is not allowed, or does not take these arguments.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate as build
+
+    _check_all(node, external)
+    try:
+        return build(node, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, ConfigError):
+            raise cause from None
+        raise ConfigError(
+            f"Cannot build {node._get_full_key(None)} ({node._target_}). This is because {cause}. Try `sostruct "
+            "--cfg job` to see its settings."
+        ) from error
+
+
+def accepts(node: DictConfig, argument: str, *, external: bool) -> bool:
+    """Whether the target of a config node takes an argument of that name.
+
+    Raises:
+        ConfigError: see `instantiate`.
+    """
+    from hydra.utils import get_object
+
+    _check_all(node, external)
+    return argument in inspect.signature(get_object(node._target_)).parameters
+
+
+def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every `_target_` in a config, with the key it stands at."""
+    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    if isinstance(plain, dict):
+        for name, value in plain.items():
+            if name == "_target_":
+                yield key, value
+            else:
+                yield from targets(value, f"{key}.{name!s}" if key else str(name))
+    elif isinstance(plain, list):
+        for position, value in enumerate(plain):
+            yield from targets(value, f"{key}[{position}]")
+
+
+def _check_all(node: DictConfig, external: bool) -> None:
+    own = str(node._get_full_key(None))
+    for key, target in targets(node, own):
+        _check(key, target, external)
+
+
+def _check(key: str, target: Any, external: bool) -> None:
+    from hydra.utils import get_object
+
+    if external:
+        return
+    inside = isinstance(target, str) and target.startswith("sostruct.")
+    if inside:
+        try:
+            found = get_object(target)
+        except Exception as error:
+            raise ConfigError(
+                f"Cannot build {key}. This is because its target {target} does not exist ({error}). Try a class "
+                "of sostruct."
+            ) from error
+        module = getattr(found, "__module__", None) or ""
+        inside = callable(found) and (module == "sostruct" or module.startswith("sostruct."))
+    if not inside:
+        raise ConfigError(
+            f"Cannot build {key} from {target!r}. This is because it is outside sostruct, and a config may not "
+            f"run other code by itself. Try {OPT_IN}=true on the command line if you trust it."
+        )

@@ -1,0 +1,81 @@
+"""What the terminal shows: a progress bar on standard error while a run works, a short table and the report's path on
+standard output when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from sostruct.control.run import EpochReport
+from sostruct.discovery.result import Discovery
+from sostruct.tasks import Task
+
+_ROWS = 10
+
+
+@contextmanager
+def epoch_progress(epochs: int, *, shown: bool) -> Iterator[Callable[[EpochReport], None]]:
+    """A progress bar over epochs; the run stops earlier when it settles."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=not shown,
+        transient=True,
+    )
+    with bar:
+        line = bar.add_task("epoch", total=epochs)
+
+        def advance(report: EpochReport) -> None:
+            words = f"surprise {report.surprise:,.1f} nats · {report.edges} edges · {report.edits} edits"
+            bar.update(line, completed=report.epoch + 1, description=words)
+
+        yield advance
+
+
+def show_result(found: Discovery, task: Task, numbers: dict[str, object], page: Path) -> None:
+    """The strongest edges, the agreement with the truth where known, and where everything is."""
+    console = Console()
+    edges = found.edges
+    others = edges[edges["cause"] != edges["effect"]]
+    console.print(f"{task.name}: {found!r}", highlight=False, markup=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("cause", "effect"):
+        table.add_column(name)
+    for name in ("lag", "weight", "± sd", "nats", "probability"):
+        table.add_column(name, justify="right")
+    for row in others.head(_ROWS).itertuples(index=False):
+        table.add_row(
+            Text(str(row.cause)),
+            Text(str(row.effect)),
+            str(row.lag),
+            f"{row.weight:.3g}",
+            f"{row.weight_sd:.2g}",
+            f"{row.nats:.1f}",
+            f"{row.probability:.3f}",
+        )
+    console.print(table)
+    if len(others) > _ROWS:
+        console.print(f"... and {len(others) - _ROWS} more between different series (edges.csv)", style="dim")
+    agreement = numbers.get("summary")
+    if isinstance(agreement, dict):
+        console.print(
+            f"against the known graph: F1 {agreement['f1']:.3f}, AUROC {_number(agreement['auroc'])}, "
+            f"structural Hamming distance {agreement['shd']} of {agreement['edges']} edges"
+        )
+    if not found.settled:
+        console.print("the search was stopped before it settled: raise controller.epochs", style="bold yellow")
+    console.print(str(page), soft_wrap=True, markup=False, highlight=False)
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

@@ -1,0 +1,171 @@
+"""One run from settings to report: what the command line does between Hydra and the library.
+
+The order of writing matters: config.yaml and environment.json when all input has been found sound, then the loop's own
+record, then results, then the report, then done.json. A folder without config.yaml is not a run; one without done.json
+is not finished.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sostruct.app.configuration import Settings, accepts, instantiate
+from sostruct.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from sostruct.discovery.estimator import CausalDiscovery
+    from sostruct.tasks import Task
+
+CONFIG = "config.yaml"
+
+
+def start(config: DictConfig, folder: Path, overrides: Sequence[str], *, external: bool) -> None:
+    """Runs a new run into `folder`.
+
+    Args:
+        config: composed settings.
+        folder: the run folder; empty or not there.
+        overrides: what was typed on the command line.
+        external: whether targets outside sostruct are allowed.
+
+    Raises:
+        SostructError: settings, data or folder cannot be used.
+    """
+    from sostruct.discovery.store import DONE, ENVIRONMENT
+
+    if (folder / CONFIG).exists():
+        finished = (folder / DONE).exists()
+        remedy = "another folder" if finished else f"run.resume={folder}, or another folder"
+        raise RunError(
+            f"Cannot start a run in {folder}. This is because {'a finished' if finished else 'an unfinished'} run is "
+            f"there already. Try {remedy}."
+        )
+    task, estimator = _prepare(config, external=external)
+    from sostruct.app.environment import describe_environment
+    from sostruct.control.checkpoint import SCHEMA
+    from sostruct.graph import write_atomically
+
+    about = {name: getattr(task, name) for name in ("name", "description", "provenance", "truth_lags")}
+    environment = describe_environment(SCHEMA, config.seed, overrides, about)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
+    write_atomically(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True))
+    _carry_out(config, folder, task, estimator)
+
+
+def resume(folder: Path, *, external: bool) -> None:
+    """Continues the unfinished run in `folder`; its files end up as if it had never stopped.
+
+    Raises:
+        RunError: the folder is not a run, is finished, was made by another schema version, or its data have changed.
+    """
+    from sostruct.control.checkpoint import SCHEMA
+    from sostruct.discovery.store import DONE, ENVIRONMENT
+
+    if not (folder / CONFIG).is_file():
+        raise RunError(
+            f"Cannot resume {folder}. This is because it is not a run folder (it has no {CONFIG}). Try one under "
+            "results/."
+        )
+    if (folder / DONE).exists():
+        raise RunError(f"Cannot resume {folder}. This is because it is finished. Try looking at its report.html.")
+    try:
+        schema = json.loads((folder / ENVIRONMENT).read_text("utf-8"))["schema"]
+        config = OmegaConf.merge(OmegaConf.structured(Settings), OmegaConf.load(folder / CONFIG))
+    except (OSError, ValueError, KeyError, OmegaConfBaseException) as error:
+        raise RunError(
+            f"Cannot resume {folder}. This is because its files are damaged: {error}. Try a new run."
+        ) from error
+    if schema != SCHEMA:
+        raise RunError(
+            f"Cannot resume {folder}. This is because it was made with schema version {schema}, and this version of "
+            f"sostruct writes {SCHEMA}. Try the version in its {ENVIRONMENT}."
+        )
+    assert isinstance(config, DictConfig)
+    _carry_out(config, folder, *_prepare(config, external=external))
+
+
+def _prepare(config: DictConfig, *, external: bool) -> tuple[Task, CausalDiscovery]:
+    """Everything that can be refused: JAX's flags, the task, the estimator, and the data against both."""
+    _set_up_jax(config)
+    from sostruct.discovery.estimator import CausalDiscovery
+    from sostruct.tasks import Task, check_truth
+
+    if not OmegaConf.is_dict(config.task):
+        raise ConfigError("Cannot run without a task. This is because `task` is empty. Try task=var or task=csv.")
+    settings = config.task.copy()
+    OmegaConf.set_struct(settings, False)
+    max_lag = settings.get("max_lag", 3)
+    if not accepts(settings, "max_lag", external=external):
+        settings.pop("max_lag", None)
+    task = instantiate(settings, external=external).load(config.seed)
+    if not isinstance(task, Task):
+        raise ConfigError(f"Cannot run the task {config.task._target_}. This is because its load() gives no Task.")
+    estimator = CausalDiscovery(
+        max_lag,
+        forbidden=_edges(config.discovery.forbidden),
+        required=_edges(config.discovery.required),
+        expected_parents=config.discovery.expected_parents,
+        ridge=config.discovery.ridge,
+        growth=instantiate(config.growth, external=external),
+        epochs=config.controller.epochs,
+        edits_per_epoch=config.controller.edits_per_epoch,
+        seed=config.seed,
+    )
+    estimator.check(task.frame)
+    if task.truth is not None:
+        check_truth(task.truth, task.frame.columns, max_lag if task.truth_lags else 1)
+    return task, estimator
+
+
+def _edges(node: ListConfig) -> list[Any]:
+    plain = OmegaConf.to_container(node)
+    assert isinstance(plain, list)
+    return plain
+
+
+def _carry_out(config: DictConfig, folder: Path, task: Task, estimator: CausalDiscovery) -> None:
+    """Loop, results, report, done; every step leaves whole files."""
+    from sostruct.app.console import epoch_progress, show_result
+    from sostruct.control.checkpoint import SCHEMA
+    from sostruct.discovery.store import DONE, metrics, write_results
+    from sostruct.graph import write_atomically
+
+    with epoch_progress(config.controller.epochs, shown=config.run.progress) as on_epoch:
+        estimator.fit(task.frame, folder=folder, on_epoch=on_epoch)
+    found = estimator.result_
+    numbers = metrics(found, task.truth, lags_known=task.truth_lags)
+    write_results(folder, found, numbers, task.truth)
+    page = folder
+    if config.run.report:
+        from sostruct.reports import write_report
+
+        page = write_report(folder)
+    write_atomically(folder / DONE, json.dumps({"schema": SCHEMA, "settled": found.settled}) + "\n")
+    show_result(found, task, numbers, page)
+
+
+def _set_up_jax(config: DictConfig) -> None:
+    """Every flag from the settings, and nothing from what a launcher's process happened to have before."""
+    if config.run.threads is not None:
+        from sostruct.app.environment import limit_threads
+
+        limit_threads(config.run.threads)
+    import jax
+
+    cache = None if config.jax.cache is None else str(Path(config.jax.cache).expanduser())
+    flags = {
+        "jax_enable_x64": config.jax.enable_x64,
+        "jax_debug_nans": config.jax.debug_nans,
+        "jax_platforms": config.jax.platform,
+        "jax_compilation_cache_dir": cache,
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    for flag, value in flags.items():
+        jax.config.update(flag, value)  # type: ignore[no-untyped-call]

@@ -1,0 +1,107 @@
+"""The `sostruct` command: a thin Hydra app around `CausalDiscovery`.
+
+Everything a user gets wrong is reported in one message on standard error with exit code 2, before work starts and
+without leaving a folder that looks like a run. Heavy imports come after the settings are known to be sound.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sostruct.app.configuration import OPT_IN, Settings
+from sostruct.errors import ConfigError, SostructError
+
+_INTERNALS = ("full_key:", "object_type=", "reference_type=", "Config search path", "provider=")
+
+
+def _configs() -> str:
+    package = Path(__file__).parent
+    shipped = package / "conf"
+    return str(shipped if shipped.is_dir() else package.parent / "conf")
+
+
+def _run_id() -> str:
+    return f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{secrets.token_hex(2)}"
+
+
+@hydra.main(version_base="1.3", config_path=_configs(), config_name="config")
+def _app(config: DictConfig) -> None:
+    with _refusals():
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        try:
+            _run(config, folder, list(HydraConfig.get().overrides.task))
+        finally:
+            for empty in (folder, folder.parent):
+                with suppress(OSError):
+                    empty.rmdir()
+
+
+def _run(config: DictConfig, folder: Path, overrides: list[str]) -> None:
+    from sostruct.app.session import resume, start
+
+    external = any(override.replace(" ", "") == f"{OPT_IN}=true" for override in overrides)
+    if config.run.resume is None:
+        start(config, folder, overrides, external=external)
+        return
+    others = [override for override in overrides if override.split("=")[0] not in ("run.resume", OPT_IN)]
+    if others:
+        raise ConfigError(
+            f"Cannot resume with {' '.join(others)}. This is because a resumed run keeps the settings it began with. "
+            "Try run.resume alone, or a new run."
+        )
+    resume(Path(config.run.resume), external=external)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turns what the user can mend into one message and exit code 2. Defects keep their traceback."""
+    try:
+        yield
+    except SostructError as error:
+        message = str(error)
+    except (HydraException, OmegaConfBaseException) as error:
+        message = _composition(error)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        message = (
+            f"Cannot read or write{where}. This is because of: {error.strerror or error}. Try another place "
+            "(hydra.run.dir=DIR sets the run's folder)."
+        )
+    else:
+        return
+    sys.stderr.write(f"sostruct: {' '.join(message.split())}\n")
+    sys.exit(2)
+
+
+def _composition(error: Exception) -> str:
+    """What Hydra says about settings that do not compose, with its cause and without its internals."""
+    parts = [str(part) for part in (error, error.__cause__) if part is not None and str(part)]
+    kept = [line.strip() for part in parts for line in part.splitlines() if line.strip()]
+    told = [line for line in dict.fromkeys(kept) if not line.startswith(_INTERNALS)]
+    return f"Cannot use these settings. This is because: {'; '.join(told)}. Try `sostruct --help` for what there is."
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    ConfigStore.instance().store(name="schema", node=Settings)
+    OmegaConf.register_new_resolver("run_id", _run_id, use_cache=True, replace=True)
+    with _refusals():
+        _app()
+
+
+if __name__ == "__main__":
+    main()

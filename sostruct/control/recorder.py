@@ -1,0 +1,95 @@
+"""The on-disk record of a run while it runs: journal, signals and checkpoint, in step.
+
+The growing files are appended to first and the checkpoint, which states their lengths, is replaced last. Wherever a
+process dies, the folder is the last checkpoint plus bytes that `resume` cuts off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sostruct.control.appended import AppendedFile
+from sostruct.control.checkpoint import CHECKPOINT, Header, restore, save
+from sostruct.control.history import COLUMNS, SignalHistory
+from sostruct.errors import RunError
+from sostruct.graph import Entry, Journal, to_lines
+from sostruct.networks.base import AbstractNetwork
+
+JOURNAL = "journal.jsonl"
+SIGNALS = "signals.csv"
+
+
+class Recorder:
+    """Writes a run into a folder, epoch by epoch."""
+
+    def __init__(self, folder: Path, journal: AppendedFile, signals: AppendedFile) -> None:
+        self.folder = folder
+        self._journal = journal
+        self._signals = signals
+
+    @classmethod
+    def fresh(cls, folder: Path, network: AbstractNetwork) -> Recorder:
+        """Begins the record of a run in a folder that has none.
+
+        Raises:
+            RunError: the folder has a checkpoint already, or cannot be written.
+        """
+        if (folder / CHECKPOINT).exists():
+            raise RunError(
+                f"Cannot start a run in {folder}. This is because a run is there already. Try resuming it, or another "
+                "folder."
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            recorder = cls(folder, AppendedFile(folder / JOURNAL), AppendedFile(folder / SIGNALS))
+        except OSError as error:
+            raise RunError(
+                f"Cannot write to {folder}. This is because of: {error.strerror or error}. Try another folder."
+            ) from error
+        recorder._journal.append(Journal(network.topology).header())
+        recorder._signals.append(",".join(COLUMNS) + "\n")
+        return recorder
+
+    @classmethod
+    def resumed(
+        cls, folder: Path, blank: AbstractNetwork, data: str
+    ) -> tuple[Recorder, AbstractNetwork, Header, Journal, SignalHistory]:
+        """Cuts a folder's files back to its checkpoint and returns the run as it was then.
+
+        Args:
+            folder: a run folder with a checkpoint.
+            blank: a network of the same settings before any edit.
+            data: fingerprint of the data at hand.
+
+        Raises:
+            RunError: the checkpoint is unreadable, of another schema version, or of other data.
+        """
+        network, header = restore(folder, blank)
+        if header.data != data:
+            raise RunError(
+                f"Cannot resume {folder}. This is because it was run on other data than those now at hand. Try the "
+                "original file, or a new run."
+            )
+        try:
+            journal_file = AppendedFile(folder / JOURNAL, header.sizes[JOURNAL])
+            signals_file = AppendedFile(folder / SIGNALS, header.sizes[SIGNALS])
+            history = SignalHistory.read(signals_file.path, network.nodes)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"Cannot resume {folder}. This is because its files were changed: {error}. Try a new run."
+            ) from error
+        return cls(folder, journal_file, signals_file), network, header, Journal.read(journal_file.path), history
+
+    def record(
+        self, network: AbstractNetwork, entries: Sequence[Entry], history: SignalHistory, header: Header
+    ) -> None:
+        """Adds one epoch: its decisions and signals, then the checkpoint that vouches for them."""
+        self._journal.append("".join(to_lines(entries)))
+        self._signals.append("".join(history.lines(header.epoch - 1)))
+        sizes = {JOURNAL: self._journal.size, SIGNALS: self._signals.size}
+        save(
+            self.folder,
+            network,
+            Header(header.epoch, header.settled, header.rule, sizes, header.data, header.key),
+        )

@@ -1,0 +1,156 @@
+"""The loop of DESIGN's one idea: an epoch reports surprise, the controller turns it into edits, until nothing is worth
+editing.
+
+A run is deterministic given network, data, controller and key: the key of epoch e is `fold_in(key, e)`, so a resumed
+run draws what an uninterrupted one would have drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import PRNGKeyArray, PyTree
+
+from sostruct.control.checkpoint import CHECKPOINT, Header, fingerprint
+from sostruct.control.controller import Controller
+from sostruct.control.history import SignalHistory
+from sostruct.control.recorder import Recorder
+from sostruct.errors import ConfigError
+from sostruct.graph import AbstractEdit, Edits, Entry, Journal
+from sostruct.growth.base import Proposal
+from sostruct.growth.counterfactual import evaluate
+from sostruct.networks.base import AbstractNetwork
+
+_Refusal = tuple[Edits, float, str]
+"""Edit, price and reason; a price of nan equals none, so what has no price is always news."""
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What a progress display may show after an epoch."""
+
+    epoch: int
+    epochs: int
+    surprise: float
+    edits: int
+    edges: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished or paused run.
+
+    Attributes:
+        network: the network after the last epoch.
+        data: the prepared data it ran on.
+        journal: every decision; `journal.replay(epoch)` is the graph after that epoch's edits.
+        history: the signals of every epoch.
+        epochs: epochs completed.
+        settled: whether the last epoch was a fixed point: nothing was worth editing and nothing was being waited for.
+    """
+
+    network: AbstractNetwork
+    data: PyTree
+    journal: Journal
+    history: SignalHistory
+    epochs: int
+    settled: bool
+
+
+def run(
+    network: AbstractNetwork,
+    task: Any,
+    controller: Controller,
+    *,
+    epochs: int = 100,
+    key: PRNGKeyArray | None = None,
+    folder: Path | None = None,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> Run:
+    """Runs epochs and edits until a fixed point, or for `epochs` epochs.
+
+    Args:
+        network: where the graph starts.
+        task: a `tasks.Task`, a DataFrame or an array: whatever `network.prepare` takes, or an object with a `frame`.
+        controller: the growth rule and its limits.
+        epochs: most epochs to run.
+        key: random key of the whole run; `jax.random.key(0)` when not given.
+        folder: where to keep journal, signals and checkpoint. A folder with a checkpoint is continued from it.
+        on_epoch: called after every epoch.
+
+    Raises:
+        ConfigError: `epochs` is not positive.
+        RunError: the folder cannot be written or continued.
+    """
+    if epochs < 1:
+        raise ConfigError(f"Cannot run {epochs} epochs. This is because a run needs at least one. Try epochs=100.")
+    key = jax.random.key(0) if key is None else key
+    data = network.prepare(getattr(task, "frame", task))
+    state = controller.growth.init(network)
+    journal, history = Journal(network.topology), SignalHistory(network.nodes)
+    recorder, start, settled, mark = None, 0, False, ""
+    if folder is not None:
+        mark = fingerprint(data)
+        if (folder / CHECKPOINT).exists():
+            recorder, network, header, journal, history = Recorder.resumed(folder, network, mark)
+            state, start, settled = dict(header.rule), header.epoch, header.settled
+        else:
+            recorder = Recorder.fresh(folder, network)
+    remembered = _Refusals(journal)
+    for epoch in range(start, epochs):
+        if settled:
+            break
+        own = jax.random.fold_in(key, epoch)
+        network, signals = network.epoch(data, key=own)
+        history.record(signals)
+
+        def counterfactual(bundles: Sequence[Sequence[AbstractEdit]]) -> np.ndarray[Any, Any]:
+            return evaluate(network, data, bundles, key=own)  # noqa: B023 - called within this epoch only
+
+        proposals, state = controller.growth.propose(network, signals, state, evaluate=counterfactual, key=own)
+        taken, refused = controller.settle(proposals)
+        network = network.edited([proposal.edit for proposal in taken], key=own) if taken else network
+        settled = not taken and not controller.growth.waiting(state)
+        entries = [*(_entry(epoch, one, True) for one in taken), *(_entry(epoch, one, False) for one in refused)]
+        entries = remembered.news(entries)
+        journal.extend(entries)
+        if recorder is not None:
+            recorder.record(network, entries, history, Header(epoch + 1, settled, state, {}, mark, _key_data(key)))
+        if on_epoch is not None:
+            edges = len(network.topology.edges)
+            on_epoch(EpochReport(epoch, epochs, history.total(epoch), len(taken), edges))
+    return Run(network, data, journal, history, len(history), settled)
+
+
+class _Refusals:
+    """Refusals per target as last recorded: the journal repeats none whose edit, price and reason have not changed."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._last: dict[str, list[_Refusal]] = {}
+        for _, entries in groupby(journal, key=attrgetter("epoch")):
+            self.news(list(entries))
+
+    def news(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The entries of an epoch without refusals that only repeat what the journal says."""
+        refused: dict[str, list[_Refusal]] = {}
+        for entry in entries:
+            if not entry.accepted:
+                refused.setdefault(entry.target, []).append((entry.edit, entry.nats, entry.reason))
+        repeated = {target for target, own in refused.items() if self._last.get(target) == own}
+        self._last.update(refused)
+        return [entry for entry in entries if entry.accepted or entry.target not in repeated]
+
+
+def _entry(epoch: int, proposal: Proposal, accepted: bool) -> Entry:
+    return Entry(epoch, proposal.edit, proposal.nats, accepted, proposal.reason, proposal.target)
+
+
+def _key_data(key: PRNGKeyArray) -> tuple[int, ...]:
+    return tuple(int(word) for word in np.asarray(jax.random.key_data(key)).ravel())

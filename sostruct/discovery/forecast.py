@@ -1,0 +1,176 @@
+"""Predicting a series with a found graph, and scoring the predictions on data it did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import lgamma
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from sostruct.discovery.posterior import Posterior
+from sostruct.errors import DataError
+from sostruct.tasks.base import listed
+from sostruct.tasks.checks import check_numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Predictions `steps` ahead of every row that has enough past, and beyond the end.
+
+    Attributes:
+        mean, sd: prediction of each row from the rows up to `steps` before it, and its standard deviation, in the
+            data's units [time x variable]; rows without enough past are left out.
+        log_score: mean log predictive density of each variable over those rows, nats per sample. Higher is better; on
+            rows the graph was found on it is optimistic.
+        future, future_sd: the `steps` rows after the last one.
+    """
+
+    mean: pd.DataFrame
+    sd: pd.DataFrame
+    log_score: pd.Series
+    future: pd.DataFrame
+    future_sd: pd.DataFrame
+
+
+def series_like(data: pd.DataFrame | ArrayLike, variables: Sequence[str]) -> pd.DataFrame:
+    """New data as a frame with exactly the `variables` a graph was found on, in their order.
+
+    Args:
+        data: a DataFrame whose columns include the variables, or an array with one column per variable in their order.
+
+    Raises:
+        DataError: a column is missing or not numeric, the array has another width, or values are missing or infinite.
+    """
+    if isinstance(data, pd.DataFrame):
+        frame = data.set_axis([str(label) for label in data.columns], axis=1)
+        absent = [name for name in variables if name not in frame.columns]
+        if absent:
+            raise DataError(
+                f"Cannot predict this frame. This is because it lacks the columns {listed(absent)}. Try the columns "
+                "that the graph was found on."
+            )
+        frame = frame.loc[:, list(variables)]
+        if frame.shape[1] > len(variables):
+            raise DataError("Cannot predict this frame. This is because a column name occurs twice in it.")
+    else:
+        array = np.asarray(data)
+        if array.ndim != 2 or array.shape[1] != len(variables):
+            raise DataError(
+                f"Cannot predict an array of shape {array.shape}. This is because the graph has {len(variables)} "
+                f"series. Try an array of shape (time, {len(variables)})."
+            )
+        frame = pd.DataFrame(array, columns=list(variables))
+    values = check_numbers(frame, tuple(variables))
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise DataError(
+            f"Cannot predict from column {variables[column]!r}. This is because it is missing or infinite in row {row} "
+            "(counting from 0). Try rows without gaps."
+        )
+    return pd.DataFrame(values, index=frame.index, columns=list(variables))
+
+
+def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
+    r"""Predicts every row `steps` ahead by iterating the regressions.
+
+    Each one-step prediction is Student-t with n degrees of freedom, mean `a_j + sum_k w_jk z_k` and squared scale
+    `s_j^2 (1 + 1/n + z' A_S^-1 z)` with standardized terms z (Zellner 1971): noise and uncertain weights both count.
+    Further ahead the noise of the steps between is carried by the impulse responses of the mean weights (`sum_i
+    Psi_h[j, i]^2 s_i^2` per step, Luetkepohl 2005, 2.2), the uncertainty of the weights enters at the last step only,
+    and the density is taken as Student-t again.
+
+    Raises:
+        DataError: too few rows, or `steps` is not positive.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
+        raise DataError(f"Cannot predict steps={steps!r} ahead. This is because it is a number of rows. Try 1 or more.")
+    lags, count = posterior.max_lag, len(posterior.variables)
+    if len(frame) < lags:
+        raise DataError(
+            f"Cannot predict from {len(frame)} rows. This is because the graph looks back {lags} rows. Try at least "
+            f"{lags}."
+        )
+    values = frame.to_numpy(np.float64)
+    weights = np.where(posterior.active, posterior.weight, 0.0)
+    past = np.stack([values[lag : len(values) - lags + 1 + lag] for lag in range(lags)], axis=1)
+    for step in range(steps):
+        terms = past[:, ::-1].reshape(len(past), lags * count)
+        ahead = terms @ weights.T + posterior.intercept
+        if step < steps - 1:
+            past = np.concatenate([past[:, 1:], ahead[:, None]], axis=1)
+    base = posterior.noise_sd**2 * (_one_step_factor(posterior, terms) - 1)
+    variance = base + _noise_variance(posterior, weights, steps)[-1]
+    sd = np.sqrt(variance)
+    scored = max(len(values) - lags - steps + 1, 0)
+    columns = list(posterior.variables)
+    rows = frame.index[lags + steps - 1 :]
+    mean = pd.DataFrame(ahead[:scored], index=rows, columns=columns)
+    spread = pd.DataFrame(sd[:scored], index=rows, columns=columns)
+    density = _student_t(values[lags + steps - 1 :], ahead[:scored], sd[:scored], posterior.count)
+    score = density.mean(axis=0) if scored else np.full(count, np.nan)
+    future, future_sd = _continue(posterior, weights, values, steps)
+    index = _next_index(frame.index, steps)
+    return Forecast(
+        mean,
+        spread,
+        pd.Series(score, index=columns, name="log_score"),
+        pd.DataFrame(future, index=index, columns=columns),
+        pd.DataFrame(future_sd, index=index, columns=columns),
+    )
+
+
+def _one_step_factor(posterior: Posterior, terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    standard = (terms - posterior.term_mean) / posterior.term_scale
+    factor = np.full((len(terms), len(posterior.variables)), 1 + 1 / posterior.count)
+    for target, slots in enumerate(posterior.slots):
+        used = slots >= 0
+        own = standard[:, slots[used]]
+        factor[:, target] += np.einsum("ti,ij,tj->t", own, posterior.inverse[target][np.ix_(used, used)], own)
+    return factor
+
+
+def _noise_variance(posterior: Posterior, weights: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+    """Variance the noise of steps 1..h adds to a prediction h ahead [h, target]."""
+    count = len(posterior.variables)
+    by_lag = weights.reshape(count, posterior.max_lag, count).transpose(1, 0, 2)
+    responses = [np.eye(count)]
+    for step in range(1, steps):
+        terms = (by_lag[lag] @ responses[step - 1 - lag] for lag in range(min(step, posterior.max_lag)))
+        responses.append(np.sum(list(terms), axis=0))
+    per_step = np.stack([response**2 @ posterior.noise_sd**2 for response in responses])
+    return np.cumsum(per_step, axis=0)
+
+
+def _continue(
+    posterior: Posterior, weights: NDArray[np.float64], values: NDArray[np.float64], steps: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    path = values[-posterior.max_lag :]
+    weight_part = []
+    for _ in range(steps):
+        terms = path[: -posterior.max_lag - 1 : -1].reshape(1, -1)
+        weight_part.append(posterior.noise_sd**2 * (_one_step_factor(posterior, terms)[0] - 1))
+        path = np.concatenate([path, terms @ weights.T + posterior.intercept])
+    variance = _noise_variance(posterior, weights, steps) + np.stack(weight_part)
+    return path[posterior.max_lag :], np.sqrt(variance)
+
+
+def _student_t(
+    values: NDArray[np.float64], mean: NDArray[np.float64], sd: NDArray[np.float64], freedom: float
+) -> NDArray[np.float64]:
+    scale = sd * np.sqrt((freedom - 2) / freedom)
+    constant = lgamma((freedom + 1) / 2) - lgamma(freedom / 2) - np.log(freedom * np.pi) / 2
+    squared = ((values - mean) / scale) ** 2
+    return np.asarray(constant - np.log(scale) - (freedom + 1) / 2 * np.log1p(squared / freedom))
+
+
+def _next_index(index: pd.Index, steps: int) -> pd.Index:
+    if isinstance(index, pd.DatetimeIndex):
+        frequency = index.freq or pd.infer_freq(index)
+        if frequency is not None:
+            return pd.date_range(index[-1], periods=steps + 1, freq=frequency)[1:]
+    start = int(index[-1]) + 1 if isinstance(index, pd.RangeIndex) else len(index)
+    return pd.RangeIndex(start, start + steps)

@@ -1,0 +1,151 @@
+"""What a discovery found: a graph, its evidence, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+
+from sostruct.control.history import SignalHistory
+from sostruct.discovery.forecast import Forecast, forecast, series_like
+from sostruct.discovery.posterior import Posterior
+from sostruct.discovery.scores import compare
+from sostruct.graph import Journal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = ("cause", "effect", "lag", "weight", "weight_sd", "nats", "probability")
+"""Columns of `edges` and `scores`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Discovery:
+    """A causal graph found in a time series, with the evidence for and against every edge.
+
+    Attributes:
+        posterior: the regressions behind everything below.
+        journal: every edit considered, with its price; `journal.replay(epoch)` is the graph at any epoch.
+        history: surprise of every node at every epoch.
+        settled: whether the search reached a fixed point: no single addition, removal or replacement of an edge raises
+            the evidence of the graph.
+    """
+
+    posterior: Posterior
+    journal: Journal
+    history: SignalHistory
+    settled: bool
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Every candidate edge, in the order of cause, effect and lag.
+
+        Columns: `cause`, `effect`, `lag` (steps), `weight` (effect units per cause unit) and `weight_sd` (posterior
+        mean and standard deviation; for an edge that is not in the graph, what they would be if it entered), `nats`
+        (log evidence with the edge minus without it, prior odds included, the rest of the graph as found) and
+        `probability` (`1 / (1 + exp(-nats))`; 1 for required and 0 for forbidden edges).
+        """
+        return self._table(np.ones_like(self.posterior.active))
+
+    @cached_property
+    def edges(self) -> pd.DataFrame:
+        """The edges of the graph, strongest evidence first; columns as in `scores`."""
+        table = self._table(self.posterior.active)
+        return table.sort_values("nats", ascending=False, kind="stable", ignore_index=True)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Evidence for an edge at any lag [cause x effect], nats over all lags together.
+
+        For a cause in the graph, what the evidence would lose without all of its lags; for any other, the log odds
+        that exactly one of its lags enters.
+        """
+        names = self.posterior.variables
+        return pd.DataFrame(
+            self.posterior.summary.T,
+            index=pd.Index(names, name="cause", dtype="object"),
+            columns=pd.Index(names, name="effect", dtype="object"),
+        )
+
+    @cached_property
+    def graph(self) -> nx.MultiDiGraph:
+        """The graph: nodes with `intercept` and `noise_sd`, edges with `lag`, `weight`, `weight_sd`, `nats` and
+        `probability`. It follows the schema (`strength` is the weight), so any network of ours accepts it."""
+        graph = nx.MultiDiGraph()
+        posterior = self.posterior
+        for name, intercept, noise in zip(
+            posterior.variables, posterior.intercept.tolist(), posterior.noise_sd.tolist(), strict=True
+        ):
+            graph.add_node(name, kind="series", intercept=intercept, noise_sd=noise)
+        for row in self._table(posterior.active).itertuples(index=False):
+            graph.add_edge(
+                row.cause,
+                row.effect,
+                key=f"value:{row.lag}",
+                coupling="value",
+                lag=row.lag,
+                mark="directed",
+                strength=row.weight,
+                function="identity",
+                weight=row.weight,
+                weight_sd=row.weight_sd,
+                nats=row.nats,
+                probability=row.probability,
+            )
+        return graph
+
+    def predict(self, frame: pd.DataFrame | Any, steps: int = 1) -> Forecast:
+        """Predictions `steps` ahead along `frame` and beyond its end, with their held-out log score.
+
+        Args:
+            frame: a series with the same columns [time x variable], in the same units, that the graph need not have
+            seen.
+            steps: how many rows ahead.
+
+        Raises:
+            DataError: other columns, missing or infinite values, too few rows.
+        """
+        return forecast(self.posterior, series_like(frame, self.posterior.variables), steps)
+
+    def compare(self, truth: nx.DiGraph) -> pd.DataFrame:
+        """Agreement with a known graph (see `scores.compare`)."""
+        return compare(self.scores, self.edges, self.summary, truth)
+
+    def plot(self, truth: nx.DiGraph | None = None) -> Figure:
+        """The graph, with the truth beside it when given, and the evidence for every pair."""
+        from sostruct.reports.figures import draw_found
+
+        return draw_found(self.graph, self.summary, truth)
+
+    def _table(self, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> pd.DataFrame:
+        posterior = self.posterior
+        count, lags = len(posterior.variables), posterior.max_lag
+        # [target, lag, cause] -> [cause, target, lag], the order of rows
+        cause, target, lag = np.nonzero(chosen.reshape(count, lags, count).transpose(2, 0, 1))
+        term = lag * count + cause
+        nats = posterior.nats[target, term]
+        probability = np.where(posterior.required[target, term], 1.0, 1 / (1 + np.exp(-np.clip(nats, -700, 700))))
+        names = np.array(posterior.variables, dtype=object)
+        return pd.DataFrame(
+            {
+                "cause": pd.Series(names[cause], dtype="object"),
+                "effect": pd.Series(names[target], dtype="object"),
+                "lag": lag + 1,
+                "weight": posterior.weight[target, term],
+                "weight_sd": posterior.weight_sd[target, term],
+                "nats": nats,
+                "probability": np.where(nats == -np.inf, 0.0, probability),
+            }
+        )
+
+    def __repr__(self) -> str:
+        posterior = self.posterior
+        state = "settled" if self.settled else "not settled"
+        return (
+            f"Discovery: {int(posterior.active.sum())} edges among {len(posterior.variables)} series, lags 1 to "
+            f"{posterior.max_lag}, {posterior.count:g} rows, {len(self.history)} epochs, {state}"
+        )

@@ -1,0 +1,1 @@
+"""When and where to change a graph, and at what price."""

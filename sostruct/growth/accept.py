@@ -1,0 +1,74 @@
+"""Which candidates to ask for: the part of a rule that compares a price with what it costs to be wrong.
+
+Closed-form evidence has paid for its complexity and may be accepted in sample; every other score is accepted on data it
+has not seen, or by running the counterfactual.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+import equinox as eqx
+
+from sostruct.growth.base import Evaluate, Proposal
+from sostruct.networks.base import Candidate
+
+
+class AbstractAccept(eqx.Module):
+    """Turns candidates into proposals with a verdict."""
+
+    @abc.abstractmethod
+    def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
+        """One proposal per candidate, in the same order."""
+
+
+class PositiveEvidence(AbstractAccept):
+    """Accepts what raises the log evidence by more than `threshold` nats.
+
+    Closed-form evidence has paid for its complexity and may be accepted in sample. The default threshold only keeps
+    rounding from undoing and redoing an edit of no worth.
+    """
+
+    threshold: float = 1e-6
+
+    def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
+        """Wanted iff nats > threshold; a candidate without a price (nan) is not."""
+        threshold = self.threshold
+        return [
+            Proposal(candidate.target, candidate.edit, candidate.nats, True, "raises the evidence")
+            if candidate.nats > threshold
+            else Proposal(candidate.target, candidate.edit, candidate.nats, False, f"not above {threshold:g} nats")
+            for candidate in candidates
+        ]
+
+
+class Counterfactual(AbstractAccept):
+    """Re-prices every candidate by running it: evidence of an epoch with the edit minus an epoch without.
+
+    The price of any rule that has none of its own. The best of K costs log K, and `threshold` comes on top.
+    """
+
+    threshold: float = 1e-6
+
+    def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
+        """Wanted iff the counterfactual nats exceed `threshold`."""
+        if not candidates:
+            return []
+        nats = evaluate([(candidate.edit,) for candidate in candidates])
+        repriced = [
+            Candidate(candidate.target, candidate.edit, float(gain))
+            for candidate, gain in zip(candidates, nats, strict=True)
+        ]
+        return PositiveEvidence(self.threshold).judge(repriced, evaluate=evaluate)
+
+
+class Always(AbstractAccept):
+    """Accepts everything, whatever its price: the control for *accept*."""
+
+    def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
+        """All wanted."""
+        return [
+            Proposal(candidate.target, candidate.edit, candidate.nats, True, "always accepted (control)")
+            for candidate in candidates
+        ]

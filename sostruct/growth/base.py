@@ -1,0 +1,73 @@
+"""The contract of a growth rule, and what it hands to the controller.
+
+A rule is pure and runs on the host between epochs: `init(network) -> state`, then `propose(...) -> (proposals, state)`.
+State is JSON-compatible (dicts, lists, strings, numbers), keyed by node names, so that it survives every edit and sits
+readably in a checkpoint. A rule never edits; the controller resolves conflicts between its proposals, edits, and keeps
+the journal. The rule everyone uses is assembled from four small parts (`rule.py`); anything else that follows this
+contract will do.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import PRNGKeyArray
+from numpy.typing import NDArray
+
+from sostruct.graph import AbstractEdit
+from sostruct.networks.base import AbstractNetwork
+from sostruct.surprise import Signals
+
+Evaluate = Callable[[Sequence[Sequence[AbstractEdit]]], NDArray[np.float64]]
+"""Bundles of edits to nats: the exact counterfactual (`counterfactual.py`)."""
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An edit, its price, and the rule's verdict.
+
+    Attributes:
+        target: the node whose prediction the edit changes.
+        edit: the edit.
+        nats: surprise it expects to remove, net of complexity; nan for a rule that cannot state a price (a control).
+        wanted: whether the rule asks for it.
+        reason: why, or why not, in words.
+    """
+
+    target: str
+    edit: AbstractEdit
+    nats: float
+    wanted: bool
+    reason: str
+
+
+class AbstractGrowthRule(eqx.Module):
+    """Decides which edits to ask for after an epoch."""
+
+    @abc.abstractmethod
+    def init(self, network: AbstractNetwork) -> State:
+        """The rule's state before the first epoch, JSON-compatible."""
+
+    @abc.abstractmethod
+    def propose(
+        self,
+        network: AbstractNetwork,
+        signals: Signals,
+        state: State,
+        *,
+        evaluate: Evaluate,
+        key: PRNGKeyArray,
+    ) -> tuple[Sequence[Proposal], State]:
+        """What the rule considered after an epoch, best first per target, wanted or not."""
+
+    @abc.abstractmethod
+    def waiting(self, state: State) -> bool:
+        """Whether the rule may still act on the same signals in a later epoch: if not, a quiet epoch is a fixed
+        point."""

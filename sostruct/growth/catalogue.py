@@ -1,0 +1,42 @@
+"""The rules by name: surprise-driven growth and the controls it must beat.
+
+Each control differs from `evidence` in the part it controls for: `random` in where, `every` in when and accept, `none`
+in everything. Controls that cannot say when to stop are given a budget of parents per target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from sostruct.growth.accept import Always, PositiveEvidence
+from sostruct.growth.restraint import Budget
+from sostruct.growth.rule import GrowthRule
+from sostruct.growth.score import Evidence, Random
+from sostruct.growth.trigger import Every, Never
+
+
+def evidence(threshold: float = 1e-6) -> GrowthRule:
+    """Add, prune and rewire wherever the log evidence rises: the graph is the fixed point."""
+    return GrowthRule(Every(1), Evidence(), PositiveEvidence(threshold))
+
+
+def random(parents: int = 2) -> GrowthRule:
+    """Uniformly drawn additions, all accepted, until every target has `parents` of them."""
+    return GrowthRule(Every(1), Random(), Always(), (Budget(parents),))
+
+
+def every(epochs: int = 2, parents: int = 2) -> GrowthRule:
+    """The best-scoring addition every `epochs` epochs, accepted whatever its price, until `parents` per target."""
+    return GrowthRule(Every(epochs), Evidence(moves=("add",)), Always(), (Budget(parents),))
+
+
+def none() -> GrowthRule:
+    """No edits."""
+    return GrowthRule(Never(), Evidence(), PositiveEvidence())
+
+
+all_rules: Mapping[str, Callable[[], GrowthRule]] = MappingProxyType(
+    {"evidence": evidence, "random": random, "every": every, "none": none}
+)
+"""Every rule by name; the contract tests run over all of them."""

@@ -1,0 +1,106 @@
+"""What holds wanted edits back: budgets and pauses, applied one after another to a rule's proposals.
+
+A restraint may turn a wanted proposal into a refused one, never the other way, and says why in the journal.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import replace
+
+import equinox as eqx
+
+from sostruct.errors import ConfigError
+from sostruct.graph import AddEdge
+from sostruct.growth.base import Proposal, State
+from sostruct.networks.base import AbstractNetwork
+
+
+class AbstractRestraint(eqx.Module):
+    """May turn a wanted proposal into a refused one; never the other way."""
+
+    @abc.abstractmethod
+    def init(self) -> State:
+        """State before the first epoch."""
+
+    @abc.abstractmethod
+    def hold(
+        self, proposals: Sequence[Proposal], network: AbstractNetwork, state: State
+    ) -> tuple[Sequence[Proposal], bool, State]:
+        """The proposals after restraint, and whether something is held back only for now."""
+
+    @abc.abstractmethod
+    def rest(self, state: State) -> State:
+        """State after an epoch in which nothing was considered."""
+
+
+class Budget(AbstractRestraint):
+    """At most `parents` edges into any target: what gives a rule without a price its final size."""
+
+    parents: int
+
+    def __init__(self, parents: int = 2) -> None:
+        if parents < 0:
+            raise ConfigError(
+                f"Cannot use a budget of {parents} parents. This is because it is a count. Try 0 or more."
+            )
+        self.parents = parents
+
+    def init(self) -> State:
+        """Nothing to remember: the graph itself is the account."""
+        return {}
+
+    def hold(
+        self, proposals: Sequence[Proposal], network: AbstractNetwork, state: State
+    ) -> tuple[Sequence[Proposal], bool, State]:
+        """Refuses additions to targets that have their share."""
+        reason = f"budget of {self.parents} parents spent"
+        topology = network.topology
+
+        def full(proposal: Proposal) -> bool:
+            return isinstance(proposal.edit, AddEdge) and len(topology.parents(proposal.target)) >= self.parents
+
+        held = [
+            replace(proposal, wanted=False, reason=reason) if proposal.wanted and full(proposal) else proposal
+            for proposal in proposals
+        ]
+        return held, False, state
+
+    def rest(self, state: State) -> State:
+        """Unchanged."""
+        return state
+
+
+class Cooldown(AbstractRestraint):
+    """After an edit was asked for at a target, none there for `epochs` epochs."""
+
+    epochs: int
+
+    def __init__(self, epochs: int = 1) -> None:
+        if epochs < 1:
+            raise ConfigError(f"Cannot cool down for {epochs} epochs. This is because it is a count. Try 1 or more.")
+        self.epochs = epochs
+
+    def init(self) -> State:
+        """Nobody cools."""
+        return {}
+
+    def hold(
+        self, proposals: Sequence[Proposal], network: AbstractNetwork, state: State
+    ) -> tuple[Sequence[Proposal], bool, State]:
+        """Refuses proposals at cooling targets, and lets the targets of the others cool from now on."""
+        held = [
+            replace(proposal, wanted=False, reason=f"cooling for {state[proposal.target]} more epochs")
+            if proposal.wanted and proposal.target in state
+            else proposal
+            for proposal in proposals
+        ]
+        pending = any(before.wanted and not after.wanted for before, after in zip(proposals, held, strict=True))
+        cooling = self.rest(state)
+        cooling.update({proposal.target: self.epochs for proposal in held if proposal.wanted})
+        return held, pending, cooling
+
+    def rest(self, state: State) -> State:
+        """One epoch less for everybody."""
+        return {target: left - 1 for target, left in state.items() if left > 1}

@@ -1,0 +1,70 @@
+"""A growth rule assembled from parts: when, where and how, accept, restraint.
+
+The parts are objects, not flags: a rule of one's own is a new part, and Hydra configs name parts by class.
+Surprise-driven growth is `GrowthRule(Every(1), Evidence(), PositiveEvidence())`; every control differs from it in
+exactly the part it controls for (`catalogue.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import PRNGKeyArray
+
+from sostruct.growth.accept import AbstractAccept
+from sostruct.growth.base import AbstractGrowthRule, Evaluate, Proposal, State
+from sostruct.growth.restraint import AbstractRestraint
+from sostruct.growth.score import AbstractScorer
+from sostruct.growth.trigger import AbstractTrigger
+from sostruct.networks.base import AbstractNetwork
+from sostruct.surprise import Signals
+
+
+class GrowthRule(AbstractGrowthRule):
+    """When `trigger` fires, `scorer` names candidates, `accept` judges them, and each restraint may hold them back."""
+
+    trigger: AbstractTrigger
+    scorer: AbstractScorer
+    accept: AbstractAccept
+    restraints: tuple[AbstractRestraint, ...]
+
+    def __init__(
+        self,
+        trigger: AbstractTrigger,
+        scorer: AbstractScorer,
+        accept: AbstractAccept,
+        restraints: Sequence[AbstractRestraint] = (),
+    ) -> None:
+        self.trigger = trigger
+        self.scorer = scorer
+        self.accept = accept
+        self.restraints = tuple(restraints)
+
+    def init(self, network: AbstractNetwork) -> State:
+        """The states of the parts."""
+        return {
+            "trigger": self.trigger.init(),
+            "restraints": [restraint.init() for restraint in self.restraints],
+            "waiting": True,
+        }
+
+    def propose(
+        self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
+    ) -> tuple[Sequence[Proposal], State]:
+        """Candidates with the verdicts of `accept` and of every restraint."""
+        fired, trigger = self.trigger.fire(signals, state["trigger"])
+        if not fired:
+            held = [restraint.rest(own) for restraint, own in zip(self.restraints, state["restraints"], strict=True)]
+            return (), {"trigger": trigger, "restraints": held, "waiting": not self.trigger.exhausted(trigger)}
+        candidates = self.scorer.score(network, signals, evaluate=evaluate, key=key)
+        proposals = self.accept.judge(candidates, evaluate=evaluate)
+        waiting, restrained = False, []
+        for restraint, own in zip(self.restraints, state["restraints"], strict=True):
+            proposals, pending, after = restraint.hold(proposals, network, own)
+            waiting = waiting or pending
+            restrained.append(after)
+        return proposals, {"trigger": trigger, "restraints": restrained, "waiting": waiting}
+
+    def waiting(self, state: State) -> bool:
+        """True while the trigger has yet to fire or a restraint holds back something it will let go."""
+        return bool(state["waiting"])

@@ -1,0 +1,75 @@
+"""When to consider edits: a trigger looks at the signals of an epoch and says whether the rule is to act on it.
+
+Surprise need not fire a trigger: excess surprise is an alarm, while whether structure is missing is decided by the
+prices.
+"""
+
+from __future__ import annotations
+
+import abc
+
+import equinox as eqx
+
+from sostruct.errors import ConfigError
+from sostruct.growth.base import State
+from sostruct.surprise import Signals
+
+
+class AbstractTrigger(eqx.Module):
+    """Says after each epoch whether edits are considered."""
+
+    @abc.abstractmethod
+    def init(self) -> State:
+        """State before the first epoch."""
+
+    @abc.abstractmethod
+    def fire(self, signals: Signals, state: State) -> tuple[bool, State]:
+        """Whether to consider edits now."""
+
+    @abc.abstractmethod
+    def exhausted(self, state: State) -> bool:
+        """Whether it will never fire again."""
+
+
+class Every(AbstractTrigger):
+    """Fires every `epochs` epochs. With 1 the price alone decides; with more it is the control that surveys find hard
+    to beat (Evci et al. 2022, GradMax; Maile et al. 2022)."""
+
+    epochs: int
+
+    def __init__(self, epochs: int = 1) -> None:
+        if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+            raise ConfigError(
+                f"Cannot trigger every {epochs!r} epochs. This is because it is a count of epochs. Try a whole number "
+                ">= 1."
+            )
+        self.epochs = epochs
+
+    def init(self) -> State:
+        """No epochs seen."""
+        return {"seen": 0}
+
+    def fire(self, signals: Signals, state: State) -> tuple[bool, State]:
+        """True on epochs number `epochs`, `2 epochs`, ..."""
+        seen = state["seen"] + 1
+        return seen % self.epochs == 0, {"seen": seen}
+
+    def exhausted(self, state: State) -> bool:
+        """Never."""
+        return False
+
+
+class Never(AbstractTrigger):
+    """Never fires: the control that measures what structure buys."""
+
+    def init(self) -> State:
+        """Nothing to remember."""
+        return {}
+
+    def fire(self, signals: Signals, state: State) -> tuple[bool, State]:
+        """False."""
+        return False, state
+
+    def exhausted(self, state: State) -> bool:
+        """Always."""
+        return True

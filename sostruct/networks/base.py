@@ -1,0 +1,109 @@
+"""What every network shares: a topology for people, packed arrays for the machine.
+
+`AbstractNetwork` is what users and controllers hold: it knows node names and the graph. `AbstractPacked` is what
+compiled code sees: arrays plus a static `Capacity`. One module-level jitted function, `_epoch`, runs every epoch of
+every network, so the compilation cache is keyed by the packed module's class, capacity and shapes and by nothing else.
+The lagged network (`networks/lagged`) is the worked instance: `prepare` turns a series into sufficient statistics once,
+`epoch` prices every candidate edit, `candidates` turns the prices back into edits with the user's names, `edited` moves
+everything to the new graph.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import equinox as eqx
+import jax
+import networkx as nx
+from jaxtyping import PRNGKeyArray, PyTree
+
+from sostruct.graph import AbstractEdit, Capacity, Topology
+from sostruct.numerics import double_precision
+from sostruct.surprise import Signals
+
+
+class AbstractPacked(eqx.Module):
+    """The arrays of a network: a pytree whose static part is its `Capacity`."""
+
+    capacity: eqx.AbstractVar[Capacity]
+
+    @abc.abstractmethod
+    def epoch(self, data: PyTree, *, key: PRNGKeyArray) -> tuple[Self, Signals]:
+        """One pass over `data`: beliefs and parameters after it, and where it was surprised. Traceable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An edit with its price.
+
+    Attributes:
+        target: the node whose prediction the edit changes; conflicts are resolved per target.
+        edit: the edit.
+        nats: log evidence with the edit minus log evidence without; nan where the proposer has no price.
+    """
+
+    target: str
+    edit: AbstractEdit
+    nats: float
+
+
+class AbstractNetwork(eqx.Module):
+    """A graph that predicts."""
+
+    topology: eqx.AbstractVar[Topology]
+    packed: eqx.AbstractVar[AbstractPacked]
+    needs_double: eqx.AbstractClassVar[bool]
+
+    @property
+    @abc.abstractmethod
+    def nodes(self) -> tuple[str, ...]:
+        """Names of the rows of `Signals`, in order."""
+
+    @property
+    def graph(self) -> nx.MultiDiGraph:
+        """The network's graph as a fresh networkx graph: changing it does not change the network."""
+        return self.topology.to_networkx()
+
+    def epoch(self, data: PyTree, *, key: PRNGKeyArray) -> tuple[Self, Signals]:
+        """One jitted pass over prepared data. No edit within a capacity retraces it."""
+        with double_precision(self.needs_double):
+            packed, signals = _epoch(self.packed, data, key)
+        return eqx.tree_at(lambda network: network.packed, self, packed), signals
+
+    @abc.abstractmethod
+    def prepare(self, data: Any) -> PyTree:
+        """What `epoch` consumes, computed once per run from the user's data."""
+
+    @abc.abstractmethod
+    def edited(self, edits: Sequence[AbstractEdit], *, key: PRNGKeyArray) -> Self:
+        """This network on the edited graph: untouched parts bit for bit, new parts function-preserving."""
+
+    @abc.abstractmethod
+    def at_topology(self, topology: Topology) -> Self:
+        """This network on a whole other graph, moved as `edited` moves it: how a checkpoint is restored."""
+
+    @abc.abstractmethod
+    def at_capacity(self, capacity: Capacity) -> Self:
+        """The same network padded to at least `capacity`."""
+
+    @abc.abstractmethod
+    def candidates(self, signals: Signals, *, best: int, moves: frozenset[str]) -> Sequence[Candidate]:
+        """The `best` candidates of every target among the `moves` ("add", "prune", "rewire"), best first per target."""
+
+    @abc.abstractmethod
+    def draw(self, *, key: PRNGKeyArray) -> Sequence[Candidate]:
+        """One legal addition per target, drawn uniformly and without a price: what random growth proposes."""
+
+
+@eqx.filter_jit
+def _epoch(packed: AbstractPacked, data: PyTree, key: PRNGKeyArray) -> tuple[AbstractPacked, Signals]:
+    return packed.epoch(data, key=key)
+
+
+def stack(modules: Sequence[AbstractPacked]) -> AbstractPacked:
+    """Packed modules of one capacity as a single module with a leading member axis."""
+    stacked: AbstractPacked = jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *modules)
+    return stacked

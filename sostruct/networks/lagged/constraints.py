@@ -1,0 +1,94 @@
+"""Which edges may, must and must not be in a lagged graph, from the user's lists to masks over terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sostruct.errors import ConfigError
+from sostruct.networks.lagged.terms import LinearTerms
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """Masks over [target, term] (and [target, cause] for `required_cause`); `start` holds the terms a search begins
+    with."""
+
+    allowed: NDArray[np.bool_]
+    required: NDArray[np.bool_]
+    required_cause: NDArray[np.bool_]
+    start: NDArray[np.bool_]
+
+
+def constraints(
+    terms: LinearTerms, forbidden: Iterable[Sequence[Any]], required: Iterable[Sequence[Any]]
+) -> Constraints:
+    """Masks of the two lists; a pair without a lag stands for all lags (forbidden) or for at least one (required).
+
+    Raises:
+        ConfigError: an unknown name, a lag outside 1..max_lag, or an edge both forbidden and required.
+    """
+    count, size = len(terms.variables), terms.size
+    allowed = np.ones((count, size), bool)
+    pinned = np.zeros((count, size), bool)
+    pinned_cause = np.zeros((count, count), bool)
+    for cause, effect, lags in _read("forbidden", forbidden, terms):
+        allowed[effect, [_term(terms, cause, lag) for lag in lags]] = False
+    for cause, effect, lags in _read("required", required, terms):
+        numbers = [_term(terms, cause, lag) for lag in lags]
+        if not allowed[effect, numbers].any():
+            raise ConfigError(
+                f"Cannot require the edge {terms.variables[cause]} -> {terms.variables[effect]} (lag "
+                f"{', '.join(map(str, lags))}). This is because it is also forbidden. Try removing it from one of the "
+                "two lists."
+            )
+        if len(lags) == 1:
+            pinned[effect, numbers] = True
+        else:
+            pinned_cause[effect, cause] = True
+    start = pinned.copy()
+    for effect, cause in zip(*np.nonzero(pinned_cause), strict=True):
+        column = np.flatnonzero((terms.causes == cause) & allowed[effect])
+        if not start[effect, column].any():
+            start[effect, column[0]] = True
+    return Constraints(allowed, pinned, pinned_cause, start)
+
+
+def _term(terms: LinearTerms, cause: int, lag: int) -> int:
+    return terms.numbers[terms.variables[cause], lag]
+
+
+def _read(
+    setting: str, edges: Iterable[Sequence[Any]], terms: LinearTerms
+) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    number = {name: index for index, name in enumerate(terms.variables)}
+    for entry in edges:
+        if isinstance(entry, str) or not isinstance(entry, Sequence) or len(entry) not in (2, 3):
+            raise ConfigError(
+                f"Cannot read the entry {entry!r} of {setting}. This is because an edge is (cause, effect) or "
+                "(cause, effect, lag). Try a list of such tuples."
+            )
+        cause, effect = str(entry[0]), str(entry[1])
+        for name in (cause, effect):
+            if name not in number:
+                known = ", ".join(terms.variables[:20]) + (", ..." if len(terms.variables) > 20 else "")
+                raise ConfigError(
+                    f"Cannot use {name!r} in {setting}. This is because the data have no such column. "
+                    f"Try one of: {known}."
+                )
+        lags = tuple(range(1, terms.max_lag + 1)) if len(entry) == 2 else (_lag(setting, entry, terms.max_lag),)
+        yield number[cause], number[effect], lags
+
+
+def _lag(setting: str, entry: Sequence[Any], max_lag: int) -> int:
+    lag = entry[2]
+    if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or not 1 <= lag <= max_lag:
+        raise ConfigError(
+            f"Cannot use lag {lag!r} of {entry[0]} -> {entry[1]} in {setting}. This is because lags are whole steps "
+            f"from 1 to max_lag={max_lag}. Try a lag in that range or a larger max_lag."
+        )
+    return int(lag)

@@ -1,0 +1,111 @@
+"""Sufficient statistics of a lagged series: computed once, whatever graph is tried on them.
+
+Every quantity a lagged network needs (posteriors, evidence, the price of every edit) is a function of the raw moments
+of the columns x_i(t - a), i = 1..p, a = 0..L, over the rows t = L..T-1. Moments add: over chunks, over realizations,
+and with a minus sign for deletion. Standardization happens on the way out, never on the moments themselves.
+
+The joint second moment has p (L + 1) rows, but its block (a, b) is the block (0, b - a) shifted by a samples, so L + 1
+products of p x p x T and a handful of rank-one corrections replace (L + 1)^2 products.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from sostruct.numerics import double_precision
+
+
+class Moments(eqx.Module):
+    """Raw moments of the columns (lag a, variable i), at index a p + i.
+
+    Attributes:
+        count: number of rows (or weight sum) n.
+        first: column sums [column].
+        second: column products [column, column].
+        offset: per-variable shift subtracted from the data beforehand [variable], in the data's units; moments add
+            only when offsets are equal.
+        max_lag: L.
+    """
+
+    count: float
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    max_lag: int = eqx.field(static=True)
+
+
+class LaggedData(eqx.Module):
+    """Standardized statistics: what a lagged network's epoch consumes.
+
+    Attributes:
+        gram: Z'Z of the standardized terms [term, term]; its diagonal is `count`.
+        cross: Z'y of every standardized target [target, term].
+        power: y'y of every standardized target [target].
+        count: number of rows n.
+        term_mean, term_scale: mean and standard deviation of every term [term], in the data's units.
+        target_mean, target_scale: the same of every target [target].
+    """
+
+    gram: Float[Array, "term term"]
+    cross: Float[Array, "target term"]
+    power: Float[Array, " target"]
+    count: Float[Array, ""]
+    term_mean: Float[Array, " term"]
+    term_scale: Float[Array, " term"]
+    target_mean: Float[Array, " target"]
+    target_scale: Float[Array, " target"]
+
+
+def moments(values: NDArray[np.float64], max_lag: int) -> Moments:
+    """Raw moments of a complete series.
+
+    `second[a p + i, b p + j] = sum_{t=L}^{T-1} x_i(t - a) x_j(t - b)`.
+
+    Args:
+        values: the series [time, variable], float64, without missing entries, more than `max_lag` rows.
+        max_lag: the largest lag L.
+    """
+    steps, variables = values.shape
+    rows = steps - max_lag
+    offset = values.mean(axis=0)
+    centered = np.ascontiguousarray(values - offset)
+    lags = max_lag + 1
+    second = np.empty((lags, variables, lags, variables))
+    for distance in range(lags):
+        block = centered[max_lag:].T @ centered[max_lag - distance : steps - distance]
+        for lag in range(lags - distance):
+            if lag > 0:
+                entering, leaving = max_lag - lag, steps - lag
+                block = block + np.outer(centered[entering], centered[entering - distance])
+                block -= np.outer(centered[leaving], centered[leaving - distance])
+            second[lag, :, lag + distance, :] = block
+            second[lag + distance, :, lag, :] = block.T
+    first = np.stack([centered[max_lag - lag : steps - lag].sum(axis=0) for lag in range(lags)])
+    size = lags * variables
+    return Moments(float(rows), first.reshape(size), second.reshape(size, size), offset, max_lag)
+
+
+def standardized(raw: Moments) -> LaggedData:
+    """Correlations times n, with the means and scales that undo them."""
+    variables = raw.offset.shape[0]
+    mean = raw.first / raw.count
+    covariance = raw.second / raw.count - np.outer(mean, mean)
+    scale = np.sqrt(np.diag(covariance))
+    correlation = covariance / scale[:, None] / scale
+    np.fill_diagonal(correlation, 1.0)
+    location = mean + np.tile(raw.offset, raw.max_lag + 1)
+    with double_precision():
+        return LaggedData(
+            gram=jnp.asarray(raw.count * correlation[variables:, variables:]),
+            cross=jnp.asarray(raw.count * correlation[:variables, variables:]),
+            power=jnp.asarray(np.full(variables, raw.count)),
+            count=jnp.asarray(raw.count),
+            term_mean=jnp.asarray(location[variables:]),
+            term_scale=jnp.asarray(scale[variables:]),
+            target_mean=jnp.asarray(location[:variables]),
+            target_scale=jnp.asarray(scale[:variables]),
+        )

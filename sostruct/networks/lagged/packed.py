@@ -1,0 +1,133 @@
+"""The compiled half of a lagged network: active terms as data, one regression per target.
+
+The capacity's `degree` is the number of parent slots per target. Everything else that sets a shape (variables, terms)
+comes from the data's own statistics, so a run recompiles only when some target outgrows its slots: O(log) times.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Self, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from sostruct.graph import Capacity
+from sostruct.networks.base import AbstractPacked
+from sostruct.networks.lagged import evidence
+from sostruct.networks.lagged.evidence import Factorization, TargetGains, TargetPrior
+from sostruct.networks.lagged.moments import LaggedData
+from sostruct.surprise import AbstractGains, Signals
+
+_Result = TypeVar("_Result")
+
+_CHUNK_ELEMENTS = 2**21
+"""Elements of one slot x term table that a chunk of targets may hold (16 MiB in float64, some six tables live)."""
+
+
+class LaggedGains(AbstractGains):
+    """Prices of every edit of one term at every target, nats; -inf where a move is not legal.
+
+    Attributes:
+        add: of each absent term [target, term].
+        prune: of each active slot [target, slot].
+        rewire: of each active slot's best replacement [target, slot].
+        replacement: the replacing term [target, slot].
+        schur: Schur complement d of each term given the active ones [target, term].
+        residual_moment: residual moment r of each term; an absent one would enter with weight r / d [target, term].
+        reducible: nats of the best of them, floored at 0 [target].
+    """
+
+    add: Float[Array, "target term"]
+    prune: Float[Array, "target slot"]
+    rewire: Float[Array, "target slot"]
+    replacement: Int[Array, "target slot"]
+    schur: Float[Array, "target term"]
+    residual_moment: Float[Array, "target term"]
+    reducible: Float[Array, " target"]
+
+
+class PackedLagged(AbstractPacked):
+    """Arrays of a lagged network.
+
+    Attributes:
+        active: active term of each slot, ascending, 0 where masked [target, slot].
+        mask: which slots are in use [target, slot].
+        weight: posterior mean of each active weight, standardized units [target, slot].
+        inverse: A_S^-1: posterior scale of the active weights over the noise variance [target, slot, slot].
+        noise: residual variance rss / n, standardized units [target].
+        ridge: prior precision of each weight, in units of the noise precision [term].
+        cause: variable number of each term [term].
+        prior: what may be a parent of each target [target, ...].
+        capacity: the sizes compiled code depends on.
+    """
+
+    active: Int[Array, "target slot"]
+    mask: Bool[Array, "target slot"]
+    weight: Float[Array, "target slot"]
+    inverse: Float[Array, "target slot slot"]
+    noise: Float[Array, " target"]
+    ridge: Float[Array, " term"]
+    cause: Int[Array, " term"]
+    prior: TargetPrior
+    capacity: Capacity = eqx.field(static=True)
+
+    def epoch(self, data: LaggedData, *, key: PRNGKeyArray) -> tuple[Self, Signals]:
+        """Exact posteriors of the present graph and the price of every edit of it. Deterministic: `key` is unused."""
+        del key
+
+        def target(row: _Row) -> tuple[Factorization, TargetGains, Float[Array, ""], Float[Array, ""]]:
+            fit = evidence.factorize(data.gram, row.cross, row.power, self.ridge, row.active, row.mask)
+            gains = evidence.price(fit, data.count, self.ridge, self.cause, row.prior)
+            structure = jnp.sum(jnp.where(fit.mask, row.prior.log_odds[fit.terms], 0.0))
+            kept = eqx.tree_at(lambda tree: tree.projection, fit, None)
+            return kept, gains, evidence.log_evidence(fit, data.count, self.ridge), structure
+
+        rows = _Row(data.cross, data.power, self.active, self.mask, self.prior)
+        fit, gains, likelihood, structure = _over_targets(target, rows, self.mask.shape[1] * self.ridge.shape[0])
+        noise = fit.rss / data.count
+        best = [jnp.max(table, axis=1) for table in (gains.add, gains.prune, gains.rewire)]
+        signals = Signals(
+            surprise=-likelihood,
+            expected=data.count / 2 * (jnp.log(noise) + math.log(2 * math.pi) + 1),
+            error=jnp.sqrt(noise),
+            precision=1 / noise,
+            count=jnp.broadcast_to(data.count, noise.shape),
+            evidence=jnp.sum(likelihood) + jnp.sum(structure),
+            gains=LaggedGains(
+                add=gains.add,
+                prune=gains.prune,
+                rewire=gains.rewire,
+                replacement=gains.replacement,
+                schur=fit.schur,
+                residual_moment=fit.residual_moment,
+                reducible=jnp.maximum(jnp.maximum(best[0], jnp.maximum(best[1], best[2])), 0.0),
+            ),
+        )
+        believed = eqx.tree_at(
+            lambda packed: (packed.weight, packed.inverse, packed.noise), self, (fit.weight, fit.inverse, noise)
+        )
+        return believed, signals
+
+
+class _Row(eqx.Module):
+    """What one target's regression is made from; stacked over targets."""
+
+    cross: Float[Array, "*target term"]
+    power: Float[Array, "*target"]
+    active: Int[Array, "*target slot"]
+    mask: Bool[Array, "*target slot"]
+    prior: TargetPrior
+
+
+def _over_targets(function: Callable[[_Row], _Result], rows: _Row, elements_per_target: int) -> _Result:
+    """`function` over all targets, vmapped within chunks whose slot x term tables fit `_CHUNK_ELEMENTS`."""
+    targets = rows.power.shape[0]
+    chunk = max(1, min(targets, _CHUNK_ELEMENTS // elements_per_target))
+    if chunk == targets:
+        return jax.vmap(function)(rows)
+    mapped: _Result = jax.lax.map(function, rows, batch_size=chunk)
+    return mapped

@@ -1,0 +1,38 @@
+"""Data in: simulated systems with known structure, a bundled real series, and readers of a user's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from sostruct.tasks.base import AbstractTask, Task
+from sostruct.tasks.checks import check_frame, check_max_lag, rows_needed
+from sostruct.tasks.lorenz96 import Lorenz96
+from sostruct.tasks.macro import USMacro
+from sostruct.tasks.nonlinear import Nonlinear
+from sostruct.tasks.reader import Table
+from sostruct.tasks.truth import Link, check_truth, read_truth, truth_graph
+from sostruct.tasks.var import SparseVAR
+
+all_tasks: Mapping[str, type[AbstractTask]] = MappingProxyType(
+    {"var": SparseVAR, "lorenz96": Lorenz96, "nonlinear": Nonlinear, "us_macro": USMacro}
+)
+"""Every task that loads with nothing but a seed, by name; the contract tests run over all of them."""
+
+__all__ = [
+    "AbstractTask",
+    "Link",
+    "Lorenz96",
+    "Nonlinear",
+    "SparseVAR",
+    "Table",
+    "Task",
+    "USMacro",
+    "all_tasks",
+    "check_frame",
+    "check_max_lag",
+    "check_truth",
+    "read_truth",
+    "rows_needed",
+    "truth_graph",
+]

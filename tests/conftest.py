@@ -1,0 +1,12 @@
+"""What every test shares: a deterministic hypothesis, and a compilation cache that outlives the process."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".jax_cache"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+hypothesis.settings.register_profile("deterministic", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("deterministic")
