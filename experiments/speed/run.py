@@ -47,6 +47,7 @@ TITLES = {
     "var_ftest_statsmodels": "VAR F-test, statsmodels",
     "lasso_cv": "lasso-CV",
     "varlingam": "VARLiNGAM",
+    "varlingam_all_lags": "VARLiNGAM, all lags",
     "pcmci": "PCMCI",
 }
 

@@ -13,10 +13,9 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import equinox as eqx
-import jax
 import networkx as nx
 from jaxtyping import PRNGKeyArray, PyTree
 
@@ -31,7 +30,7 @@ class AbstractPacked(eqx.Module):
     capacity: eqx.AbstractVar[Capacity]
 
     @abc.abstractmethod
-    def epoch(self, data: PyTree, *, key: PRNGKeyArray) -> tuple[Self, Signals]:
+    def epoch(self, data: PyTree, *, key: PRNGKeyArray) -> tuple[AbstractPacked, Signals]:
         """One pass over `data`: beliefs and parameters after it, and where it was surprised. Traceable."""
 
 
@@ -48,6 +47,9 @@ class Candidate:
     target: str
     edit: AbstractEdit
     nats: float
+
+
+_Network = TypeVar("_Network", bound="AbstractNetwork")
 
 
 class AbstractNetwork(eqx.Module):
@@ -67,26 +69,27 @@ class AbstractNetwork(eqx.Module):
         """The network's graph as a fresh networkx graph: changing it does not change the network."""
         return self.topology.to_networkx()
 
-    def epoch(self, data: PyTree, *, key: PRNGKeyArray) -> tuple[Self, Signals]:
+    def epoch(self: _Network, data: PyTree, *, key: PRNGKeyArray) -> tuple[_Network, Signals]:
         """One jitted pass over prepared data. No edit within a capacity retraces it."""
         with double_precision(self.needs_double):
             packed, signals = _epoch(self.packed, data, key)
-        return eqx.tree_at(lambda network: network.packed, self, packed), signals
+        believed: _Network = eqx.tree_at(lambda network: network.packed, self, packed)
+        return believed, signals
 
     @abc.abstractmethod
     def prepare(self, data: Any) -> PyTree:
         """What `epoch` consumes, computed once per run from the user's data."""
 
     @abc.abstractmethod
-    def edited(self, edits: Sequence[AbstractEdit], *, key: PRNGKeyArray) -> Self:
+    def edited(self, edits: Sequence[AbstractEdit], *, key: PRNGKeyArray) -> AbstractNetwork:
         """This network on the edited graph: untouched parts bit for bit, new parts function-preserving."""
 
     @abc.abstractmethod
-    def at_topology(self, topology: Topology) -> Self:
+    def at_topology(self, topology: Topology) -> AbstractNetwork:
         """This network on a whole other graph, moved as `edited` moves it: how a checkpoint is restored."""
 
     @abc.abstractmethod
-    def at_capacity(self, capacity: Capacity) -> Self:
+    def at_capacity(self, capacity: Capacity) -> AbstractNetwork:
         """The same network padded to at least `capacity`."""
 
     @abc.abstractmethod
@@ -101,9 +104,3 @@ class AbstractNetwork(eqx.Module):
 @eqx.filter_jit
 def _epoch(packed: AbstractPacked, data: PyTree, key: PRNGKeyArray) -> tuple[AbstractPacked, Signals]:
     return packed.epoch(data, key=key)
-
-
-def stack(modules: Sequence[AbstractPacked]) -> AbstractPacked:
-    """Packed modules of one capacity as a single module with a leading member axis."""
-    stacked: AbstractPacked = jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *modules)
-    return stacked

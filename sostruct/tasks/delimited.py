@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 from sostruct.errors import DataError
 from sostruct.tasks.checks import check_names
 from sostruct.tasks.text import delimiter_of, rows_of
+from sostruct.tasks.timestamps import looks_like_time
+
+_Column: TypeAlias = NDArray[np.float64] | NDArray[np.object_]
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "-nan", "null", "none", "#n/a", "#na", "<na>", "?", "."})
 _BOOLEAN = {"true": 1.0, "false": 0.0}
@@ -44,6 +48,37 @@ def parse_delimited(text: str, path: Path) -> pd.DataFrame:
             twice, a line has too few or too many fields, or numbers are written in a way that could mean two things.
     """
     delimiter = delimiter_of(text)
+    header, columns = _plain(text, path, delimiter) or _cell_by_cell(text, path, delimiter)
+    return pd.DataFrame(dict(enumerate(columns))).set_axis(header, axis=1)
+
+
+def _plain(text: str, path: Path, delimiter: str) -> tuple[list[str], list[_Column]] | None:
+    """A table of even lines that holds numbers, and perhaps one column of times; None for any other."""
+    lines = [line for line in text.split("\n") if line.strip(" ")]
+    width = lines[0].count(delimiter) + 1 if lines else 0
+    if width < 2 or len(lines) < 2 or '"' in text or any(line.count(delimiter) != width - 1 for line in lines):
+        return None
+    header = [cell.strip() for cell in lines[0].split(delimiter)]
+    kinds = [_numbers([cell]).dtype for cell in lines[1].split(delimiter)]
+    numeric = [column for column, kind in enumerate(kinds) if kind == np.float64]
+    if not header[-1] or not numeric or width - len(numeric) > 1:
+        return None
+    try:
+        columns: list[_Column] = list(
+            np.loadtxt(lines[1:], delimiter=delimiter, usecols=numeric, comments=None, ndmin=2).T
+        )
+    except ValueError:
+        return None
+    for column in set(range(width)).difference(numeric):
+        cells = [line.split(delimiter, column + 1)[column].strip() for line in lines[1:]]
+        if not looks_like_time(cells):
+            return None
+        columns.insert(column, np.array(cells, dtype=object))
+    _check_header(path, header)
+    return header, columns
+
+
+def _cell_by_cell(text: str, path: Path, delimiter: str) -> tuple[list[str], list[_Column]]:
     lines = list(_spaced(text)) if _is_spaced(text, delimiter) else rows_of(text, path, "the file", delimiter)
     header, body = [cell.strip() for cell in lines[0][1]], lines[1:]
     for line, row in body:
@@ -56,8 +91,7 @@ def parse_delimited(text: str, path: Path) -> pd.DataFrame:
     while header and not header[-1] and not any(cell.strip() for cell in cells[-1]):
         header, cells = header[:-1], cells[:-1]  # a delimiter at the end of every line
     _check_header(path, header)
-    columns = _columns(path, header, cells, delimiter)
-    return pd.DataFrame(dict(enumerate(columns))).set_axis(header, axis=1)
+    return header, _columns(path, header, cells, delimiter)
 
 
 def _is_spaced(text: str, delimiter: str) -> bool:
@@ -93,10 +127,8 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
         raise DataError(f"Cannot read the file {str(path)!r}. This is because of its header: {error}") from None
 
 
-def _columns(
-    path: Path, header: Sequence[str], cells: Sequence[Sequence[str]], delimiter: str
-) -> list[NDArray[np.float64] | NDArray[np.object_]]:
-    found: list[NDArray[np.float64] | NDArray[np.object_]] = [_numbers(column) for column in cells]
+def _columns(path: Path, header: Sequence[str], cells: Sequence[Sequence[str]], delimiter: str) -> list[_Column]:
+    found: list[_Column] = [_numbers(column) for column in cells]
     comma = [number for number, column in enumerate(found) if delimiter != "," and _has_decimal_commas(column)]
     if comma:
         written = [cell for number in comma for cell in found[number] if "," in cell]
@@ -119,7 +151,7 @@ def _columns(
     return found
 
 
-def _numbers(column: Sequence[str]) -> NDArray[np.float64] | NDArray[np.object_]:
+def _numbers(column: Sequence[str]) -> _Column:
     """The cells as numbers, or as stripped text where one of them is none."""
     try:
         if any("_" in cell for cell in column):  # Python would read 1_000 as a number
@@ -145,7 +177,7 @@ def as_number(cell: str) -> float | None:
         return None
 
 
-def _has_decimal_commas(column: NDArray[np.float64] | NDArray[np.object_]) -> bool:
+def _has_decimal_commas(column: _Column) -> bool:
     return (
         column.dtype == object
         and any("," in cell for cell in column)

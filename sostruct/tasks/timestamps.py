@@ -115,8 +115,8 @@ def check_index(index: pd.Index, equally_spaced: bool = True) -> None:
             at = uneven[0]
             raise DataError(
                 f"Cannot use rows at unequal distances in time. This is because the step from {index[at]} to "
-                f"{index[at + 1]} is not the usual one, and a lag counts rows. Try resampling first, or, where rows are "
-                f"consecutive steps all the same (trading days), drop the times: `frame.reset_index(drop=True)`, "
+                f"{index[at + 1]} is not the usual one, and a lag counts rows. Try resampling first, or, where rows "
+                f"are consecutive steps all the same (trading days), drop the times: `frame.reset_index(drop=True)`, "
                 f"`by_row=True` for a file."
             )
 
@@ -157,7 +157,7 @@ def _calendar_steps(index: pd.DatetimeIndex) -> list[NDArray[np.float64]]:
         if np.is_busday(days).all():
             found.append(np.busday_count(days[:-1], days[1:]).astype(np.float64))
     from_start = (days - months.astype("datetime64[D]")).astype(np.int64)
-    to_end = ((months + 1).astype("datetime64[D]") - days).astype(np.int64)
+    to_end = ((months + np.timedelta64(1, "M")).astype("datetime64[D]") - days).astype(np.int64)
     if min(np.ptp(from_start), np.ptp(to_end)) <= _CALENDAR_JITTER:
         found.append(np.diff(months).astype(np.float64))
     return found

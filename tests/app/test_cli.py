@@ -10,7 +10,6 @@ import pytest
 from omegaconf import OmegaConf
 
 from sostruct import load
-from sostruct.control.recorder import Recorder
 from sostruct.graph import Journal, read_graph
 
 from .conftest import contents
@@ -68,9 +67,9 @@ def test_what_a_run_leaves_says_what_was_run(small, workplace):
     assert json.loads((folder / "done.json").read_text())["settled"] is True
 
     found = load(folder)
-    edges = pd.read_csv(folder / "edges.csv", float_precision="round_trip")
+    edges = pd.read_csv(folder / "edges.csv")
     assert list(edges.columns) == ["cause", "effect", "lag", "weight", "weight_sd", "nats", "probability"]
-    pd.testing.assert_frame_equal(edges, found.edges, check_dtype=False)
+    pd.testing.assert_frame_equal(edges, found.edges, check_dtype=False, rtol=1e-14)
     assert len(pd.read_csv(folder / "scores.csv")) == 4 * 4 * 3
     graph, truth = read_graph(folder / "graph.json"), read_graph(folder / "truth.json")
     assert graph.number_of_edges() == len(edges)
@@ -87,7 +86,7 @@ def test_the_journal_has_every_decision_and_three_refusals_per_target(small, wor
     small(folder)
     journal = Journal.read(folder / "journal.jsonl")
     graph = read_graph(folder / "graph.json")
-    assert {edge.key[:2] + (edge.lag,) for edge in journal.final.edges} == set(graph.edges(data="lag"))
+    assert {(edge.source, edge.target, edge.lag) for edge in journal.final.edges} == set(graph.edges(data="lag"))
     refused = {}
     for line in (folder / "journal.jsonl").read_text().splitlines()[1:]:
         entry = json.loads(line)
@@ -232,33 +231,3 @@ def test_help_and_settings_can_be_asked_for(sostruct, workplace):
         assert word in text
     assert sostruct("--cfg", "job").code == 0
     assert names(workplace) == set()
-
-
-# -------------------------------------------------------------------------------------------------------------- resume
-
-
-def interrupt(monkeypatch, what, after):
-    """Lets `what` be called `after` times and breaks off like ctrl-C at the next."""
-    owner, _, attribute = what.rpartition(".")
-    owner = {"Recorder": Recorder}.get(owner, owner)
-    target = (owner, attribute) if isinstance(owner, type) else (what,)
-    import importlib
-
-    original = getattr(owner, attribute) if isinstance(owner, type) else getattr(importlib.import_module(owner), attribute)
-    calls = []
-
-    def until(*arguments, **settings):
-        calls.append(None)
-        if len(calls) > after:
-            raise KeyboardInterrupt
-        return original(*arguments, **settings)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(*target, until)
-        yield
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """Uninterrupted runs by their settings, made once."""
-    return {}

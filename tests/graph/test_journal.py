@@ -40,7 +40,9 @@ def random_history(rng, epochs=5):
             size = rng.randint(1, len(batch))
             taken, batch = batch[:size], batch[size:]
             edit = taken if size > 1 or rng.random() < 0.3 else taken[0]
-            entries.append(Entry(epoch, edit, rng.choice((0.5, -3.25, 0.1, math.nan)), True, "gain"))
+            entries.append(
+                Entry(epoch, edit, rng.choice((0.5, -3.25, 0.1, math.nan)), True, "gain", rng.choice(("", "ü")))
+            )
             if rng.random() < 0.5:
                 entries.append(Entry(epoch, RemoveNode("refused"), -1.0, False, 'price "too" high\n'))
         journal.extend(entries)
@@ -126,6 +128,7 @@ def test_an_entry_without_a_price_equals_itself():
     assert one == two
     assert hash(one) == hash(two)
     assert one != Entry(0, RemoveNode("a"), 0.0, True, "")
+    assert one != Entry(0, RemoveNode("a"), math.nan, True, "", target="a")
     assert one != "entry"
 
 
@@ -150,7 +153,7 @@ def test_an_entry_without_a_moment_or_a_finite_price_is_refused(epoch, nats, nam
 def test_lines_are_these_bytes():
     start = Topology()
     entries = [
-        Entry(0, AddNode("ü", "constant"), 1 / 3, True, "gain"),
+        Entry(0, AddNode("ü", "constant"), 1 / 3, True, "gain", target="a"),
         Entry(1, (RemoveNode("ü"),), math.nan, False, "no price"),
     ]
     assert Journal(start).header() == (
@@ -158,8 +161,9 @@ def test_lines_are_these_bytes():
     )
     assert to_lines(entries) == [
         '{"accepted":true,"edit":{"kind":"constant","name":"\\u00fc","op":"add_node","parameters":{}},"epoch":0,'
-        '"nats":0.3333333333333333,"reason":"gain"}\n',
-        '{"accepted":false,"edit":[{"name":"\\u00fc","op":"remove_node"}],"epoch":1,"nats":null,"reason":"no price"}\n',
+        '"nats":0.3333333333333333,"reason":"gain","target":"a"}\n',
+        '{"accepted":false,"edit":[{"name":"\\u00fc","op":"remove_node"}],"epoch":1,"nats":null,'
+        '"reason":"no price","target":""}\n',
     ]
 
 

@@ -158,7 +158,8 @@ def test_numbers_and_names_become_plain():
     assert {type(value) for _, value in node.parameters} == {float}
     edge = Edge(np.str_("a"), "b", lag=np.int64(2), strength=np.float64(0.5))
     assert (type(edge.source), type(edge.lag), type(edge.strength)) == (str, int, float)
-    assert math.copysign(1.0, Edge("a", "b", strength=-0.0).strength) == 1.0
+    for zero in (-0.0, np.float64(-0.0)):
+        assert math.copysign(1.0, Edge("a", "b", strength=zero).strength) == 1.0
 
 
 def test_parameters_in_any_form_and_order_are_the_same_node():

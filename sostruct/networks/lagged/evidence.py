@@ -39,7 +39,7 @@ _ALMOST_ALL = 1.0 - 1e-14
 
 
 class TargetPrior(eqx.Module):
-    """What may be a parent of one target, and how likely that is beforehand.
+    """What may be a parent of a target, and how likely that is beforehand; stacked over targets in a network.
 
     Attributes:
         log_odds: log prior odds q of each term [term], finite.
@@ -48,10 +48,10 @@ class TargetPrior(eqx.Module):
         required_cause: variables of which at least one term must stay [variable].
     """
 
-    log_odds: Float[Array, " term"]
-    allowed: Bool[Array, " term"]
-    required: Bool[Array, " term"]
-    required_cause: Bool[Array, " variable"]
+    log_odds: Float[Array, "*target term"]
+    allowed: Bool[Array, "*target term"]
+    required: Bool[Array, "*target term"]
+    required_cause: Bool[Array, "*target variable"]
 
 
 class Factorization(eqx.Module):

@@ -8,7 +8,7 @@ exactly as an uninterrupted one; and an edit rewrites only the rows of the targe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -105,7 +105,7 @@ class LaggedNetwork(AbstractNetwork):
         """Standardized sufficient statistics of a complete series [time, variable], float64."""
         return standardized(moments(np.asarray(data, np.float64), self.terms.max_lag))
 
-    def at_capacity(self, capacity: Capacity) -> Self:
+    def at_capacity(self, capacity: Capacity) -> LaggedNetwork:
         """The same network with at least `capacity.degree` parent slots per target."""
         joined = self.packed.capacity.join(capacity)
         width = joined.degree
@@ -128,9 +128,9 @@ class LaggedNetwork(AbstractNetwork):
                 prior=packed.prior,
                 capacity=joined,
             )
-        return type(self)(self.topology, grown, self.terms)
+        return LaggedNetwork(self.topology, grown, self.terms)
 
-    def edited(self, edits: Sequence[AbstractEdit], *, key: PRNGKeyArray) -> Self:
+    def edited(self, edits: Sequence[AbstractEdit], *, key: PRNGKeyArray) -> LaggedNetwork:
         """The network on the edited graph; a new edge starts with weight 0, so no prediction changes until an epoch.
 
         Deterministic: `key` is unused.
@@ -141,13 +141,13 @@ class LaggedNetwork(AbstractNetwork):
         del key
         return self._moved(apply(self.topology, edits), _touched_targets(edits, self.terms))
 
-    def at_topology(self, topology: Topology) -> Self:
+    def at_topology(self, topology: Topology) -> LaggedNetwork:
         """The network on another graph over the same series; edges it has in common keep their weights."""
         for edge in topology.edges:
             _term_of(edge, self.terms)
         return self._moved(topology, self.terms.variables)
 
-    def _moved(self, topology: Topology, touched: Collection[str]) -> Self:
+    def _moved(self, topology: Topology, touched: Collection[str]) -> LaggedNetwork:
         number = {name: index for index, name in enumerate(self.terms.variables)}
         if set(topology.names) != number.keys():
             raise GraphError(
@@ -185,7 +185,7 @@ class LaggedNetwork(AbstractNetwork):
                 packed,
                 tuple(jnp.asarray(array) for array in (active, mask, weight, inverse)),
             )
-        return type(self)(topology, moved, self.terms)
+        return LaggedNetwork(topology, moved, self.terms)
 
     def candidates(self, signals: Signals, *, best: int, moves: frozenset[str]) -> Sequence[Candidate]:
         """The `best` priced edits of every target, best first, ties in the order add, prune, rewire and by term."""

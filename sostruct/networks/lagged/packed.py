@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Self, TypeVar
 
 import equinox as eqx
 import jax
@@ -18,11 +17,9 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from sostruct.graph import Capacity
 from sostruct.networks.base import AbstractPacked
 from sostruct.networks.lagged import evidence
-from sostruct.networks.lagged.evidence import Factorization, TargetGains, TargetPrior
+from sostruct.networks.lagged.evidence import TargetGains, TargetPrior
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.surprise import AbstractGains, Signals
-
-_Result = TypeVar("_Result")
 
 _CHUNK_ELEMENTS = 2**21
 """Elements of one slot x term table that a chunk of targets may hold (16 MiB in float64, some six tables live)."""
@@ -75,40 +72,47 @@ class PackedLagged(AbstractPacked):
     prior: TargetPrior
     capacity: Capacity = eqx.field(static=True)
 
-    def epoch(self, data: LaggedData, *, key: PRNGKeyArray) -> tuple[Self, Signals]:
+    def epoch(self, data: LaggedData, *, key: PRNGKeyArray) -> tuple[PackedLagged, Signals]:
         """Exact posteriors of the present graph and the price of every edit of it. Deterministic: `key` is unused."""
         del key
 
-        def target(row: _Row) -> tuple[Factorization, TargetGains, Float[Array, ""], Float[Array, ""]]:
+        def target(row: _Row) -> _Outcome:
             fit = evidence.factorize(data.gram, row.cross, row.power, self.ridge, row.active, row.mask)
-            gains = evidence.price(fit, data.count, self.ridge, self.cause, row.prior)
-            structure = jnp.sum(jnp.where(fit.mask, row.prior.log_odds[fit.terms], 0.0))
-            kept = eqx.tree_at(lambda tree: tree.projection, fit, None)
-            return kept, gains, evidence.log_evidence(fit, data.count, self.ridge), structure
+            return _Outcome(
+                gains=evidence.price(fit, data.count, self.ridge, self.cause, row.prior),
+                weight=fit.weight,
+                inverse=fit.inverse,
+                schur=fit.schur,
+                residual_moment=fit.residual_moment,
+                rss=fit.rss,
+                likelihood=evidence.log_evidence(fit, data.count, self.ridge),
+                structure=jnp.sum(jnp.where(fit.mask, row.prior.log_odds[fit.terms], 0.0)),
+            )
 
         rows = _Row(data.cross, data.power, self.active, self.mask, self.prior)
-        fit, gains, likelihood, structure = _over_targets(target, rows, self.mask.shape[1] * self.ridge.shape[0])
-        noise = fit.rss / data.count
+        found = _over_targets(target, rows, self.mask.shape[1] * self.ridge.shape[0])
+        gains = found.gains
+        noise = found.rss / data.count
         best = [jnp.max(table, axis=1) for table in (gains.add, gains.prune, gains.rewire)]
         signals = Signals(
-            surprise=-likelihood,
+            surprise=-found.likelihood,
             expected=data.count / 2 * (jnp.log(noise) + math.log(2 * math.pi) + 1),
             error=jnp.sqrt(noise),
             precision=1 / noise,
             count=jnp.broadcast_to(data.count, noise.shape),
-            evidence=jnp.sum(likelihood) + jnp.sum(structure),
+            evidence=jnp.sum(found.likelihood) + jnp.sum(found.structure),
             gains=LaggedGains(
                 add=gains.add,
                 prune=gains.prune,
                 rewire=gains.rewire,
                 replacement=gains.replacement,
-                schur=fit.schur,
-                residual_moment=fit.residual_moment,
+                schur=found.schur,
+                residual_moment=found.residual_moment,
                 reducible=jnp.maximum(jnp.maximum(best[0], jnp.maximum(best[1], best[2])), 0.0),
             ),
         )
         believed = eqx.tree_at(
-            lambda packed: (packed.weight, packed.inverse, packed.noise), self, (fit.weight, fit.inverse, noise)
+            lambda packed: (packed.weight, packed.inverse, packed.noise), self, (found.weight, found.inverse, noise)
         )
         return believed, signals
 
@@ -123,11 +127,24 @@ class _Row(eqx.Module):
     prior: TargetPrior
 
 
-def _over_targets(function: Callable[[_Row], _Result], rows: _Row, elements_per_target: int) -> _Result:
+class _Outcome(eqx.Module):
+    """What one target's regression gives; stacked over targets."""
+
+    gains: TargetGains
+    weight: Float[Array, "*target slot"]
+    inverse: Float[Array, "*target slot slot"]
+    schur: Float[Array, "*target term"]
+    residual_moment: Float[Array, "*target term"]
+    rss: Float[Array, "*target"]
+    likelihood: Float[Array, "*target"]
+    structure: Float[Array, "*target"]
+
+
+def _over_targets(function: Callable[[_Row], _Outcome], rows: _Row, elements_per_target: int) -> _Outcome:
     """`function` over all targets, vmapped within chunks whose slot x term tables fit `_CHUNK_ELEMENTS`."""
     targets = rows.power.shape[0]
     chunk = max(1, min(targets, _CHUNK_ELEMENTS // elements_per_target))
     if chunk == targets:
         return jax.vmap(function)(rows)
-    mapped: _Result = jax.lax.map(function, rows, batch_size=chunk)
+    mapped: _Outcome = jax.lax.map(function, rows, batch_size=chunk)
     return mapped
