@@ -8,15 +8,16 @@ worth recording.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-
-import equinox as eqx
+from dataclasses import dataclass, replace
+from typing import final
 
 from sostruct.errors import ConfigError
 from sostruct.growth.base import AbstractGrowthRule, Proposal
 
 
-class Controller(eqx.Module):
+@final
+@dataclass(frozen=True)
+class Controller:
     """Settings of the loop.
 
     Attributes:
@@ -29,7 +30,7 @@ class Controller(eqx.Module):
     edits_per_epoch: int | None = None
     refused_per_target: int = 3
 
-    def __check_init__(self) -> None:
+    def __post_init__(self) -> None:
         if self.edits_per_epoch is not None and self.edits_per_epoch < 1:
             raise ConfigError(
                 f"Cannot make {self.edits_per_epoch} edits per epoch. This is because nothing could ever change. Try 1 "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -27,6 +27,11 @@ from sostruct.graph import AbstractEdit, Edits, Entry, Journal
 from sostruct.growth.base import Proposal
 from sostruct.growth.counterfactual import evaluate
 from sostruct.networks.base import AbstractNetwork
+from sostruct.surprise import Signals
+
+_fold_in = jax.jit(jax.random.fold_in)
+
+_Refused = TypeVar("_Refused", Entry, Proposal)
 
 _Refusal = tuple[Edits, float, str]
 """Edit, price and reason; a price of nan equals none, so what has no price is always news."""
@@ -53,6 +58,7 @@ class Run:
         journal: every decision; `journal.replay(epoch)` is the graph after that epoch's edits.
         history: the signals of every epoch.
         epochs: epochs completed.
+        signals: what the last epoch reported; None when a resumed run had nothing left to do.
         settled: whether the last epoch was a fixed point: nothing was worth editing and nothing was being waited for.
     """
 
@@ -61,6 +67,7 @@ class Run:
     journal: Journal
     history: SignalHistory
     epochs: int
+    signals: Signals | None
     settled: bool
 
 
@@ -103,11 +110,11 @@ def run(
             state, start, settled = dict(header.rule), header.epoch, header.settled
         else:
             recorder = Recorder.fresh(folder, network)
-    remembered = _Refusals(journal)
+    remembered, signals = _Refusals(journal), None
     for epoch in range(start, epochs):
         if settled:
             break
-        own = jax.random.fold_in(key, epoch)
+        own = _fold_in(key, epoch)
         network, signals = network.epoch(data, key=own)
         history.record(signals)
 
@@ -118,15 +125,15 @@ def run(
         taken, refused = controller.settle(proposals)
         network = network.edited([proposal.edit for proposal in taken], key=own) if taken else network
         settled = not taken and not controller.growth.waiting(state)
-        entries = [*(_entry(epoch, one, True) for one in taken), *(_entry(epoch, one, False) for one in refused)]
-        entries = remembered.news(entries)
+        entries = [_entry(epoch, one, True) for one in taken]
+        entries += [_entry(epoch, one, False) for one in remembered.news(refused)]
         journal.extend(entries)
         if recorder is not None:
             recorder.record(network, entries, history, Header(epoch + 1, settled, state, {}, mark, _key_data(key)))
         if on_epoch is not None:
             edges = len(network.topology.edges)
             on_epoch(EpochReport(epoch, epochs, history.total(epoch), len(taken), edges))
-    return Run(network, data, journal, history, len(history), settled)
+    return Run(network, data, journal, history, len(history), signals, settled)
 
 
 class _Refusals:
@@ -135,17 +142,16 @@ class _Refusals:
     def __init__(self, journal: Journal) -> None:
         self._last: dict[str, list[_Refusal]] = {}
         for _, entries in groupby(journal, key=attrgetter("epoch")):
-            self.news(list(entries))
+            self.news([entry for entry in entries if not entry.accepted])
 
-    def news(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The entries of an epoch without refusals that only repeat what the journal says."""
-        refused: dict[str, list[_Refusal]] = {}
-        for entry in entries:
-            if not entry.accepted:
-                refused.setdefault(entry.target, []).append((entry.edit, entry.nats, entry.reason))
-        repeated = {target for target, own in refused.items() if self._last.get(target) == own}
-        self._last.update(refused)
-        return [entry for entry in entries if entry.accepted or entry.target not in repeated]
+    def news(self, refused: Sequence[_Refused]) -> list[_Refused]:
+        """The refusals of an epoch without those that only repeat what the journal says."""
+        by_target: dict[str, list[_Refusal]] = {}
+        for one in refused:
+            by_target.setdefault(one.target, []).append((one.edit, one.nats, one.reason))
+        repeated = {target for target, own in by_target.items() if self._last.get(target) == own}
+        self._last.update(by_target)
+        return [one for one in refused if one.target not in repeated]
 
 
 def _entry(epoch: int, proposal: Proposal, accepted: bool) -> Entry:

@@ -108,7 +108,10 @@ class CausalDiscovery:
         final = finished.network
         assert isinstance(final, LaggedNetwork)
         self.result_ = Discovery(
-            Posterior.of(final, finished.data), finished.journal, finished.history, finished.settled
+            Posterior.of(final, finished.data, finished.signals if finished.settled else None),
+            finished.journal,
+            finished.history,
+            finished.settled,
         )
         self.n_features_in_ = len(frame.columns)
         self.feature_names_in_ = list(frame.columns)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
+from sostruct.surprise import Signals
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +58,17 @@ class Posterior:
     term_scale: NDArray[np.float64]
 
     @classmethod
-    def of(cls, network: LaggedNetwork, data: LaggedData) -> Posterior:
-        """The posterior of a network on `data`: one more epoch on its final graph, then arithmetic."""
-        believed, signals = network.epoch(data, key=jax.random.key(0))
-        conclusions = conclude(believed.packed, signals, data)
+    def of(cls, network: LaggedNetwork, data: LaggedData, signals: Signals | None = None) -> Posterior:
+        """The posterior of a network on `data`.
+
+        Args:
+            network: its graph is what the posterior is of.
+            data: what `network.prepare` returned.
+            signals: what an epoch reported on exactly this graph, beliefs in `network` included; None to run one.
+        """
+        if signals is None:
+            network, signals = network.epoch(data, key=jax.random.key(0))
+        conclusions = conclude(network.packed, signals, data)
         scale = np.asarray(data.target_scale)[:, None] / np.asarray(data.term_scale)
         weight = conclusions.weight * scale
         term_mean = np.asarray(data.term_mean)
@@ -77,7 +85,7 @@ class Posterior:
             intercept=np.asarray(data.target_mean) - np.where(conclusions.active, weight, 0.0) @ term_mean,
             noise_sd=np.asarray(data.target_scale) * conclusions.noise_sd,
             slots=np.where(np.asarray(network.packed.mask), np.asarray(network.packed.active), -1),
-            inverse=np.asarray(believed.packed.inverse),
+            inverse=np.asarray(network.packed.inverse),
             term_mean=term_mean,
             term_scale=np.asarray(data.term_scale),
         )

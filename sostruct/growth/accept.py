@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-
-import equinox as eqx
+from dataclasses import dataclass
+from typing import final
 
 from sostruct.growth.base import Evaluate, Proposal
 from sostruct.networks.base import Candidate
 
 
-class AbstractAccept(eqx.Module):
+class AbstractAccept(abc.ABC):
     """Turns candidates into proposals with a verdict."""
 
     @abc.abstractmethod
@@ -23,6 +23,8 @@ class AbstractAccept(eqx.Module):
         """One proposal per candidate, in the same order."""
 
 
+@final
+@dataclass(frozen=True)
 class PositiveEvidence(AbstractAccept):
     """Accepts what raises the log evidence by more than `threshold` nats.
 
@@ -43,6 +45,8 @@ class PositiveEvidence(AbstractAccept):
         ]
 
 
+@final
+@dataclass(frozen=True)
 class Counterfactual(AbstractAccept):
     """Re-prices every candidate by running it: evidence of an epoch with the edit minus an epoch without.
 
@@ -63,6 +67,8 @@ class Counterfactual(AbstractAccept):
         return PositiveEvidence(self.threshold).judge(repriced, evaluate=evaluate)
 
 
+@final
+@dataclass(frozen=True)
 class Always(AbstractAccept):
     """Accepts everything, whatever its price: the control for *accept*."""
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
 import numpy as np
 from jaxtyping import PRNGKeyArray
 from numpy.typing import NDArray
@@ -48,8 +47,8 @@ class Proposal:
     reason: str
 
 
-class AbstractGrowthRule(eqx.Module):
-    """Decides which edits to ask for after an epoch."""
+class AbstractGrowthRule(abc.ABC):
+    """Decides which edits to ask for after an epoch. Settings are frozen; what evolves is the state."""
 
     @abc.abstractmethod
     def init(self, network: AbstractNetwork) -> State:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from dataclasses import replace
-
-import equinox as eqx
+from dataclasses import dataclass, replace
+from typing import final
 
 from sostruct.errors import ConfigError
 from sostruct.graph import AddEdge
@@ -17,7 +16,7 @@ from sostruct.growth.base import Proposal, State
 from sostruct.networks.base import AbstractNetwork
 
 
-class AbstractRestraint(eqx.Module):
+class AbstractRestraint(abc.ABC):
     """May turn a wanted proposal into a refused one; never the other way."""
 
     @abc.abstractmethod
@@ -35,17 +34,18 @@ class AbstractRestraint(eqx.Module):
         """State after an epoch in which nothing was considered."""
 
 
+@final
+@dataclass(frozen=True)
 class Budget(AbstractRestraint):
     """At most `parents` edges into any target: what gives a rule without a price its final size."""
 
-    parents: int
+    parents: int = 2
 
-    def __init__(self, parents: int = 2) -> None:
-        if parents < 0:
+    def __post_init__(self) -> None:
+        if self.parents < 0:
             raise ConfigError(
-                f"Cannot use a budget of {parents} parents. This is because it is a count. Try 0 or more."
+                f"Cannot use a budget of {self.parents} parents. This is because it is a count. Try 0 or more."
             )
-        self.parents = parents
 
     def init(self) -> State:
         """Nothing to remember: the graph itself is the account."""
@@ -72,15 +72,18 @@ class Budget(AbstractRestraint):
         return state
 
 
+@final
+@dataclass(frozen=True)
 class Cooldown(AbstractRestraint):
     """After an edit was asked for at a target, none there for `epochs` epochs."""
 
-    epochs: int
+    epochs: int = 1
 
-    def __init__(self, epochs: int = 1) -> None:
-        if epochs < 1:
-            raise ConfigError(f"Cannot cool down for {epochs} epochs. This is because it is a count. Try 1 or more.")
-        self.epochs = epochs
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ConfigError(
+                f"Cannot cool down for {self.epochs} epochs. This is because it is a count. Try 1 or more."
+            )
 
     def init(self) -> State:
         """Nobody cools."""

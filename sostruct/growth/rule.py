@@ -8,6 +8,8 @@ exactly the part it controls for (`catalogue.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
 from jaxtyping import PRNGKeyArray
 
@@ -20,25 +22,15 @@ from sostruct.networks.base import AbstractNetwork
 from sostruct.surprise import Signals
 
 
+@final
+@dataclass(frozen=True)
 class GrowthRule(AbstractGrowthRule):
     """When `trigger` fires, `scorer` names candidates, `accept` judges them, and each restraint may hold them back."""
 
     trigger: AbstractTrigger
     scorer: AbstractScorer
     accept: AbstractAccept
-    restraints: tuple[AbstractRestraint, ...]
-
-    def __init__(
-        self,
-        trigger: AbstractTrigger,
-        scorer: AbstractScorer,
-        accept: AbstractAccept,
-        restraints: Sequence[AbstractRestraint] = (),
-    ) -> None:
-        self.trigger = trigger
-        self.scorer = scorer
-        self.accept = accept
-        self.restraints = tuple(restraints)
+    restraints: Sequence[AbstractRestraint] = ()
 
     def init(self, network: AbstractNetwork) -> State:
         """The states of the parts."""

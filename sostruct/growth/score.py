@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
-import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
 from sostruct.errors import ConfigError
@@ -16,7 +17,7 @@ from sostruct.surprise import Signals
 MOVES = ("add", "prune", "rewire")
 
 
-class AbstractScorer(eqx.Module):
+class AbstractScorer(abc.ABC):
     """Names candidate edits."""
 
     @abc.abstractmethod
@@ -26,23 +27,23 @@ class AbstractScorer(eqx.Module):
         """Candidates of every target, best first."""
 
 
+@final
+@dataclass(frozen=True)
 class Evidence(AbstractScorer):
     """The closed-form log-evidence gain of every absent and present edge, as the network prices it: nats, in sample,
     with complexity paid. The best `best` per target are named; the losers go into the journal as refusals."""
 
-    moves: tuple[str, ...] = eqx.field(static=True)
-    best: int = eqx.field(static=True)
+    moves: Sequence[str] = MOVES
+    best: int = 4
 
-    def __init__(self, moves: Sequence[str] = MOVES, best: int = 4) -> None:
-        unknown = [move for move in moves if move not in MOVES]
-        if unknown or not moves:
+    def __post_init__(self) -> None:
+        if not self.moves or not set(self.moves) <= set(MOVES):
             raise ConfigError(
-                f"Cannot score the moves {list(moves)}. This is because the moves are {', '.join(MOVES)}."
+                f"Cannot score the moves {list(self.moves)}. This is because the moves are {', '.join(MOVES)}. Try "
+                "some of them."
             )
-        if best < 1:
-            raise ConfigError(f"Cannot name the best {best} candidates. This is because there must be at least 1.")
-        self.moves = tuple(moves)
-        self.best = best
+        if self.best < 1:
+            raise ConfigError(f"Cannot name the best {self.best} candidates. This is because it is a count. Try 4.")
 
     def score(
         self, network: AbstractNetwork, signals: Signals, *, evaluate: Evaluate, key: PRNGKeyArray
@@ -51,6 +52,8 @@ class Evidence(AbstractScorer):
         return network.candidates(signals, best=self.best, moves=frozenset(self.moves))
 
 
+@final
+@dataclass(frozen=True)
 class Random(AbstractScorer):
     """One legal addition per target, uniformly drawn, without a price: the control for *where*. Published rules beat it
     by little, so no rule is worth its name without it."""

@@ -7,15 +7,15 @@ prices.
 from __future__ import annotations
 
 import abc
-
-import equinox as eqx
+from dataclasses import dataclass
+from typing import final
 
 from sostruct.errors import ConfigError
 from sostruct.growth.base import State
 from sostruct.surprise import Signals
 
 
-class AbstractTrigger(eqx.Module):
+class AbstractTrigger(abc.ABC):
     """Says after each epoch whether edits are considered."""
 
     @abc.abstractmethod
@@ -31,19 +31,20 @@ class AbstractTrigger(eqx.Module):
         """Whether it will never fire again."""
 
 
+@final
+@dataclass(frozen=True)
 class Every(AbstractTrigger):
     """Fires every `epochs` epochs. With 1 the price alone decides; with more it is the control that surveys find hard
     to beat (Evci et al. 2022, GradMax; Maile et al. 2022)."""
 
-    epochs: int
+    epochs: int = 1
 
-    def __init__(self, epochs: int = 1) -> None:
-        if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+    def __post_init__(self) -> None:
+        if isinstance(self.epochs, bool) or not isinstance(self.epochs, int) or self.epochs < 1:
             raise ConfigError(
-                f"Cannot trigger every {epochs!r} epochs. This is because it is a count of epochs. Try a whole number "
-                ">= 1."
+                f"Cannot trigger every {self.epochs!r} epochs. This is because it is a count of epochs. Try a whole "
+                "number >= 1."
             )
-        self.epochs = epochs
 
     def init(self) -> State:
         """No epochs seen."""
@@ -59,6 +60,8 @@ class Every(AbstractTrigger):
         return False
 
 
+@final
+@dataclass(frozen=True)
 class Never(AbstractTrigger):
     """Never fires: the control that measures what structure buys."""
 

@@ -73,8 +73,11 @@ class AbstractNetwork(eqx.Module):
         """One jitted pass over prepared data. No edit within a capacity retraces it."""
         with double_precision(self.needs_double):
             packed, signals = _epoch(self.packed, data, key)
-        believed: _Network = eqx.tree_at(lambda network: network.packed, self, packed)
-        return believed, signals
+        return self.with_packed(packed), signals
+
+    @abc.abstractmethod
+    def with_packed(self: _Network, packed: Any) -> _Network:
+        """The same network holding these arrays, which stand for the same graph."""
 
     @abc.abstractmethod
     def prepare(self, data: Any) -> PyTree:

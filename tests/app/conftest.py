@@ -76,7 +76,7 @@ def sostruct(workplace, monkeypatch, capsys) -> Command:
 def small(sostruct):
     """A small quick run; further arguments override its settings."""
     cache = os.environ["JAX_COMPILATION_CACHE_DIR"]
-    settings = ("task.nodes=4", "task.steps=120", "run.report=false", f"jax.cache={cache}")
+    settings = ("task.nodes=5", "task.steps=120", "run.report=false", f"jax.cache={cache}")
 
     def call(folder: Path | None, *arguments: str, task: str = "var") -> Finished:
         chosen = settings if task == "var" else (f"task={task}", *settings[2:])
@@ -89,11 +89,11 @@ def small(sostruct):
 
 @pytest.fixture
 def series():
-    """Sixty rows of four usable columns a, b, c, d."""
-    values = np.random.default_rng(0).standard_normal((60, 4))
+    """Sixty rows of five usable columns a, b, c, d, e."""
+    values = np.random.default_rng(0).standard_normal((60, 5))
     values[1:, 1] += 0.9 * values[:-1, 0]
     values[2:, 2] -= 0.9 * values[:-2, 1]
-    return pd.DataFrame(values, columns=list("abcd"))
+    return pd.DataFrame(values, columns=list("abcde"))
 
 
 @pytest.fixture
@@ -102,13 +102,3 @@ def csv(series, workplace):
     path = workplace / "series.csv"
     series.to_csv(path, index=False)
     return path
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder that a run of equal settings must reproduce byte for byte."""
-    ours = ("environment.json", "report.html", "config.yaml", "checkpoint.eqx")
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ours
-    }

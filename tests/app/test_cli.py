@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from sostruct import load
 from sostruct.graph import Journal, read_graph
 
-from .conftest import contents
+from .helpers import contents
 
 ALWAYS = {
     "config.yaml",
@@ -57,20 +57,20 @@ def test_what_a_run_leaves_says_what_was_run(small, workplace):
     assert done.out[-1] == str(folder)
 
     config = OmegaConf.load(folder / "config.yaml")
-    assert (config.seed, config.name, config.task.nodes, config.task.steps) == (3, "mine", 4, 120)
+    assert (config.seed, config.name, config.task.nodes, config.task.steps) == (3, "mine", 5, 120)
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["seed"] == 3
     assert environment["versions"].keys() >= {"python", "jax", "numpy", "sostruct"}
     assert environment.keys() >= {"device", "threads", "commit", "command", "schema"}
     assert environment["device"].startswith("cpu")
-    assert "task.nodes=4" in environment["command"]
+    assert "task.nodes=5" in environment["command"]
     assert json.loads((folder / "done.json").read_text())["settled"] is True
 
     found = load(folder)
     edges = pd.read_csv(folder / "edges.csv")
     assert list(edges.columns) == ["cause", "effect", "lag", "weight", "weight_sd", "nats", "probability"]
     pd.testing.assert_frame_equal(edges, found.edges, check_dtype=False, rtol=1e-14)
-    assert len(pd.read_csv(folder / "scores.csv")) == 4 * 4 * 3
+    assert len(pd.read_csv(folder / "scores.csv")) == 5 * 5 * 3
     graph, truth = read_graph(folder / "graph.json"), read_graph(folder / "truth.json")
     assert graph.number_of_edges() == len(edges)
     assert set(truth.nodes) == set(graph.nodes)
@@ -96,7 +96,7 @@ def test_the_journal_has_every_decision_and_three_refusals_per_target(small, wor
         if not entry.accepted and entry.epoch == 0:
             target = entry.edits[0].edge.target  # before the first edit there is nothing to prune
             refused[target] = refused.get(target, 0) + 1
-    assert refused == dict.fromkeys(["x0", "x1", "x2", "x3"], 3)
+    assert refused == dict.fromkeys(["x0", "x1", "x2", "x3", "x4"], 3)
 
 
 def test_the_table_at_the_end_is_short_and_about_different_series(small, workplace):
@@ -218,7 +218,7 @@ def test_flags_do_not_leak_between_runs(sostruct, monkeypatch):
     for flags in (("jax.enable_x64=true", "jax.debug_nans=true"), ()):
         jax.config.update("jax_enable_x64", not bool(flags))
         with pytest.raises(KeyboardInterrupt):
-            sostruct("task.nodes=4", *flags)
+            sostruct("task.nodes=5", *flags)
     jax.config.update("jax_enable_x64", False)
     assert seen == [(True, True, True), (False, False, False)]
 

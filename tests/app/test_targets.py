@@ -12,8 +12,7 @@ from sostruct.errors import ConfigError
 from sostruct.growth.rule import GrowthRule
 from sostruct.tasks import SparseVAR
 
-from .test_refusals import refused
-from .test_resume import RECORD, interruption
+from .helpers import RECORD, interruption, refused
 
 RULE = {
     "_target_": "sostruct.growth.rule.GrowthRule",
@@ -110,7 +109,7 @@ class Outside:
         Path(mark).touch()
 
     def load(self, seed):
-        return SparseVAR(nodes=4, steps=120).load(seed)
+        return SparseVAR(nodes=5, steps=120).load(seed)
 '''
 
 

@@ -227,6 +227,24 @@ def test_copies_are_always_found(
         check_frame(frame, 2)
 
 
+def test_a_chance_neighbor_does_not_hide_a_copy() -> None:
+    """Between the projections of a column and its copy lies that of an unrelated column."""
+    rng = np.random.default_rng(0)
+    direction = rng.standard_normal((3, 80))[0]  # the first one that `check_frame` projects onto
+    direction -= direction.mean()
+    direction /= np.linalg.norm(direction)
+    one, other = (column - column.mean() for column in np.random.default_rng(1).standard_normal((2, 80)))
+    one /= np.linalg.norm(one)
+    copy = one + 1e-6 * direction
+    between = one @ direction + 5e-7
+    other -= (other @ direction) * direction
+    other *= np.sqrt(1 - between**2) / np.linalg.norm(other)
+    frame = pd.DataFrame({"one": one, "other": other + between * direction, "copy": copy})
+    assert 1 - np.corrcoef(one, copy)[0, 1] < 1e-12
+    with refused(DataError, "'one' and 'copy'"):
+        check_frame(frame, 2)
+
+
 def test_many_copies_name_two_of_them() -> None:
     values = np.random.default_rng(0).standard_normal((50, 1)) @ np.ones((1, 400))
     with refused(DataError, "identical"):

@@ -94,16 +94,16 @@ def test_autocovariances_solve_the_yule_walker_equations() -> None:
 
 
 def test_structure_has_the_stated_law() -> None:
-    task = SparseVAR(nodes=300, steps=1, max_lag=4, parents=2.0, strength=(0.01, 0.02), burn_in=0)
+    task = SparseVAR(nodes=150, steps=1, max_lag=4, parents=2.0, strength=(0.01, 0.02), burn_in=0)
     A = task.coefficients(0)
     present = A != 0
-    itself = np.eye(300, dtype=bool)
+    itself = np.eye(150, dtype=bool)
     assert present[0][itself].all()
     assert not present[1:, itself].any()
     links = present & ~itself
     assert links.sum(axis=0).max() == 1  # one lag per ordered pair
     count = links.sum()
-    assert abs(count - 600) < 5 * np.sqrt(600)
+    assert abs(count - 300) < 5 * np.sqrt(300)
     by_lag = links.sum(axis=(1, 2))
     assert ((by_lag - count / 4) ** 2 / (count / 4)).sum() < 30  # chi-squared, 3 degrees of freedom
     weights = A[present]

@@ -8,6 +8,7 @@ exactly as an uninterrupted one; and an edit rewrites only the rows of the targe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -22,7 +23,7 @@ from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.lagged.constraints import constraints
 from sostruct.networks.lagged.evidence import TargetPrior
 from sostruct.networks.lagged.moments import LaggedData, moments, standardized
-from sostruct.networks.lagged.packed import LaggedGains, PackedLagged
+from sostruct.networks.lagged.packed import LaggedGains, PackedLagged, with_rows
 from sostruct.networks.lagged.terms import LinearTerms
 from sostruct.numerics import double_precision
 from sostruct.surprise import Signals
@@ -84,7 +85,7 @@ class LaggedNetwork(AbstractNetwork):
             for effect, term in zip(*np.nonzero(rules.start), strict=True)
             for source, lag in [terms.links[term]]
         ]
-        nodes = tuple(Node(name, "series", ()) for name in terms.variables)
+        topology = Topology(tuple(Node(name, "series") for name in terms.variables), ())
         with double_precision():
             prior = TargetPrior(
                 log_odds=jnp.asarray(np.full((count, size), np.log(share / (1 - share)))),
@@ -92,14 +93,18 @@ class LaggedNetwork(AbstractNetwork):
                 required=jnp.asarray(rules.required),
                 required_cause=jnp.asarray(rules.required_cause),
             )
-            packed = _blank(Capacity.of(Topology(nodes, tuple(edges))), terms, prior, ridge)
-        bare = cls(Topology(nodes, ()), packed, terms)
-        return bare.edited([AddEdge(edge) for edge in edges], key=jax.random.key(0))
+            packed = _blank(Capacity.of(topology), terms, prior, ridge)
+        bare = cls(topology, packed, terms)
+        return bare.edited([AddEdge(edge) for edge in edges], key=jax.random.key(0)) if edges else bare
 
     @property
     def nodes(self) -> tuple[str, ...]:
         """The series, in the order of the data's columns."""
         return self.terms.variables
+
+    def with_packed(self, packed: PackedLagged) -> LaggedNetwork:
+        """The same network holding other beliefs."""
+        return LaggedNetwork(self.topology, packed, self.terms)
 
     def prepare(self, data: Any) -> LaggedData:
         """Standardized sufficient statistics of a complete series [time, variable], float64."""
@@ -128,7 +133,7 @@ class LaggedNetwork(AbstractNetwork):
                 prior=packed.prior,
                 capacity=joined,
             )
-        return LaggedNetwork(self.topology, grown, self.terms)
+        return self.with_packed(grown)
 
     def edited(self, edits: Sequence[AbstractEdit], *, key: PRNGKeyArray) -> LaggedNetwork:
         """The network on the edited graph; a new edge starts with weight 0, so no prediction changes until an epoch.
@@ -139,53 +144,13 @@ class LaggedNetwork(AbstractNetwork):
             GraphError: an edit that does not fit the graph, or that leaves what a lagged network can express.
         """
         del key
-        return self._moved(apply(self.topology, edits), _touched_targets(edits, self.terms))
+        return _moved(self, apply(self.topology, edits), _touched_targets(edits, self.terms))
 
     def at_topology(self, topology: Topology) -> LaggedNetwork:
         """The network on another graph over the same series; edges it has in common keep their weights."""
         for edge in topology.edges:
             _term_of(edge, self.terms)
-        return self._moved(topology, self.terms.variables)
-
-    def _moved(self, topology: Topology, touched: Collection[str]) -> LaggedNetwork:
-        number = {name: index for index, name in enumerate(self.terms.variables)}
-        if set(topology.names) != number.keys():
-            raise GraphError(
-                "Cannot add or remove nodes of a lagged network. This is because its nodes are the columns of its "
-                "data. Try edits of edges, or a network on other columns."
-            )
-        allowed = np.asarray(self.packed.prior.allowed)
-        rows = {}
-        for name in touched:
-            row = sorted(_term_of(edge, self.terms) for edge in topology.parents(name))
-            if not allowed[number[name], row].all():
-                barred = next(term for term in row if not allowed[number[name], term])
-                raise _forbidden(name, self.terms.links[barred])
-            rows[number[name]] = row
-        network = self
-        if max((len(row) for row in rows.values()), default=0) > self.packed.mask.shape[1]:
-            network = self.at_capacity(Capacity.of(topology))
-        packed = network.packed
-        active, mask, weight, inverse = (
-            np.array(leaf) for leaf in (packed.active, packed.mask, packed.weight, packed.inverse)
-        )
-        for target, row in rows.items():
-            slot_of = {int(active[target, slot]): slot for slot in np.flatnonzero(mask[target])}
-            after = [slot for slot, term in enumerate(row) if term in slot_of]
-            before = [slot_of[row[slot]] for slot in after]
-            kept_weight, kept_inverse = weight[target, before], inverse[target][np.ix_(before, before)]
-            active[target], mask[target], weight[target], inverse[target] = 0, False, 0.0, 0.0
-            active[target, : len(row)] = row
-            mask[target, : len(row)] = True
-            weight[target, after] = kept_weight
-            inverse[target][np.ix_(after, after)] = kept_inverse
-        with double_precision():
-            moved = eqx.tree_at(
-                lambda tree: (tree.active, tree.mask, tree.weight, tree.inverse),
-                packed,
-                tuple(jnp.asarray(array) for array in (active, mask, weight, inverse)),
-            )
-        return LaggedNetwork(topology, moved, self.terms)
+        return _moved(self, topology, self.terms.variables)
 
     def candidates(self, signals: Signals, *, best: int, moves: frozenset[str]) -> Sequence[Candidate]:
         """The `best` priced edits of every target, best first, ties in the order add, prune, rewire and by term."""
@@ -241,6 +206,27 @@ class LaggedNetwork(AbstractNetwork):
         ]
 
 
+def _moved(network: LaggedNetwork, topology: Topology, touched: Collection[str]) -> LaggedNetwork:
+    """The network on `topology`, which differs from its own in the parents of the `touched` targets."""
+    terms = network.terms
+    number = {name: index for index, name in enumerate(terms.variables)}
+    if set(topology.names) != number.keys():
+        raise GraphError(
+            "Cannot add or remove nodes of a lagged network. This is because its nodes are the columns of its data. Try "
+            "edits of edges, or a network on other columns."
+        )
+    rows = {number[name]: sorted(_term_of(edge, terms) for edge in topology.parents(name)) for name in touched}
+    if max(map(len, rows.values()), default=0) > network.packed.mask.shape[1]:
+        network = network.at_capacity(Capacity.of(topology))
+    allowed = np.asarray(network.packed.prior.allowed)
+    for target, row in rows.items():
+        if not allowed[target, row].all():
+            barred = next(term for term in row if not allowed[target, term])
+            raise _forbidden(terms.variables[target], terms.links[barred])
+    return LaggedNetwork(topology, with_rows(network.packed, rows), terms)
+
+
+@lru_cache(maxsize=2**15)
 def _addition(link: tuple[str, int], target: str) -> AddEdge:
     return AddEdge(Edge(link[0], target, lag=link[1]))
 

@@ -7,11 +7,12 @@ comes from the data's own statistics, so a run recompiles only when some target 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from sostruct.graph import Capacity
@@ -19,6 +20,7 @@ from sostruct.networks.base import AbstractPacked
 from sostruct.networks.lagged import evidence
 from sostruct.networks.lagged.evidence import TargetGains, TargetPrior
 from sostruct.networks.lagged.moments import LaggedData
+from sostruct.numerics import double_precision
 from sostruct.surprise import AbstractGains, Signals
 
 _CHUNK_ELEMENTS = 2**21
@@ -148,3 +150,45 @@ def _over_targets(function: Callable[[_Row], _Outcome], rows: _Row, elements_per
         return jax.vmap(function)(rows)
     mapped: _Outcome = jax.lax.map(function, rows, batch_size=chunk)
     return mapped
+
+
+def with_rows(packed: PackedLagged, rows: Mapping[int, Sequence[int]]) -> PackedLagged:
+    """The same arrays with other active terms at some targets; terms that stay keep weight and covariance bit for bit.
+
+    Args:
+        packed: arrays with at least as many slots as the longest row.
+        rows: active terms of each changed target, ascending.
+    """
+    if not rows:
+        return packed
+    active, mask, weight, inverse = (
+        np.array(leaf) for leaf in (packed.active, packed.mask, packed.weight, packed.inverse)
+    )
+    changed = np.fromiter(rows, np.int64)
+    lengths = np.array([len(row) for row in rows.values()])
+    width = mask.shape[1]
+    new_mask = np.arange(width) < lengths[:, None]
+    new_active = np.zeros((len(changed), width), np.int64)
+    new_active[new_mask] = [term for row in rows.values() for term in row]
+    stays = (new_active[:, :, None] == active[changed][:, None, :]) & new_mask[:, :, None] & mask[changed][:, None, :]
+    case, after, before = np.nonzero(stays)
+    new_weight = np.zeros((len(changed), width))
+    new_weight[case, after] = weight[changed[case], before]
+    source = np.full((len(changed), width), -1)
+    source[case, after] = before
+    kept = (source >= 0)[:, :, None] & (source >= 0)[:, None, :]
+    moved = inverse[changed[:, None, None], source[:, :, None], source[:, None, :]]
+    active[changed], mask[changed], weight[changed] = new_active, new_mask, new_weight
+    inverse[changed] = np.where(kept, moved, 0.0)
+    with double_precision():
+        return PackedLagged(
+            active=jnp.asarray(active),
+            mask=jnp.asarray(mask),
+            weight=jnp.asarray(weight),
+            inverse=jnp.asarray(inverse),
+            noise=packed.noise,
+            ridge=packed.ridge,
+            cause=packed.cause,
+            prior=packed.prior,
+            capacity=packed.capacity,
+        )

@@ -1,0 +1,99 @@
+"""Every config composes, is typed, and builds what its name says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import equinox as eqx
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import ConfigCompositionException
+from omegaconf import OmegaConf
+
+from sostruct import cli
+from sostruct.app.configuration import Settings, accepts, instantiate, targets
+from sostruct.growth import catalogue
+from sostruct.tasks import Table, Task, all_tasks
+
+CONF = Path(cli.__file__).parent.parent / "conf"
+OPTIONS = sorted(
+    (str(path.parent.relative_to(CONF)), path.stem)
+    for path in CONF.rglob("*.yaml")
+    if path.parent != CONF and "hydra" not in path.parts
+)
+"""(group, option) of every file."""
+
+
+def composed(*overrides):
+    ConfigStore.instance().store(name="schema", node=Settings)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
+@pytest.fixture
+def task_of(csv):
+    """The task of a config, as the command line builds it."""
+
+    def build(config):
+        settings = config.task.copy()
+        OmegaConf.set_struct(settings, False)
+        if not accepts(settings, "max_lag", external=False):
+            settings.pop("max_lag")
+        return instantiate(settings, external=False)
+
+    return build
+
+
+def test_there_is_an_option_for_every_task_and_rule():
+    assert {option for group, option in OPTIONS if group == "task"} == set(all_tasks) | {"csv"}
+    assert {option for group, option in OPTIONS if group == "growth"} == set(catalogue.all_rules)
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes_and_builds(task_of, csv, group, option):
+    path = ["task.path=series.csv"] if option == "csv" else []
+    config = composed(f"{group}={option}", *path)
+    assert OmegaConf.get_type(config) is Settings
+    assert all(target.startswith("sostruct.") for _, target in targets(config))
+    assert {key.partition(".")[0] for key, _ in targets(config)} == {"task", "growth"}
+    assert config.task.max_lag >= 1
+    task = task_of(config)
+    assert isinstance(task.load(config.seed), Task)
+    rule = instantiate(config.growth, external=False)
+    if group == "growth":
+        assert eqx.tree_equal(rule, catalogue.all_rules[option]()), "not the rule of that name in growth.catalogue"
+    if group == "task":
+        assert type(task) is {**all_tasks, "csv": Table}[option]
+
+
+def test_alone_it_is_the_linear_system_and_evidence():
+    alone, spelled = composed(), composed("task=var", "growth=evidence")
+    assert alone == spelled
+    assert (alone.seed, alone.run.resume, alone.run.allow_external_targets) == (0, None, False)
+
+
+def test_defaults_are_the_estimators_own():
+    """The command line and `ss.discover` find the same graph."""
+    from sostruct.discovery.estimator import CausalDiscovery
+
+    config, defaults = composed(), CausalDiscovery().get_params()
+    assert config.task.max_lag == defaults["max_lag"]
+    for section in (config.discovery, config.controller):
+        for name, value in section.items():
+            assert value == (list(defaults[name]) if name in ("forbidden", "required") else defaults[name]), name
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_what_is_written_is_read_back(csv, group, option):
+    """A resumed run reads the config.yaml it wrote."""
+    path = ["task.path=series.csv"] if option == "csv" else []
+    config = composed(f"{group}={option}", *path, "discovery.required=[[a,b,1],[c,d]]", "seed=5")
+    back = OmegaConf.merge(OmegaConf.structured(Settings), OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
+    assert back == config
+
+
+def test_unknown_settings_are_refused_by_the_schema():
+    for override in ("discovery.rigde=1", "runn.report=true", "jax.enable_x32=true"):
+        with pytest.raises(ConfigCompositionException):
+            composed(override)
