@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sostruct.app.configuration import OPT_IN, Settings
+from sostruct.app.footprint import remove_empty
 from sostruct.errors import ConfigError, SostructError
 
 _INTERNALS = ("full_key:", "object_type=", "reference_type=", "Config search path", "provider=")
@@ -44,15 +45,13 @@ def _app(config: DictConfig) -> None:
         try:
             _run(config, folder, list(HydraConfig.get().overrides.task))
         finally:
-            for empty in (folder, folder.parent):
-                with suppress(OSError):
-                    empty.rmdir()
+            remove_empty(folder)
 
 
 def _run(config: DictConfig, folder: Path, overrides: list[str]) -> None:
     from sostruct.app.session import resume, start
 
-    external = any(override.replace(" ", "") == f"{OPT_IN}=true" for override in overrides)
+    external = _opted_in(sys.argv[1:])
     if config.run.resume is None:
         start(config, folder, overrides, external=external)
         return
@@ -65,6 +64,12 @@ def _run(config: DictConfig, folder: Path, overrides: list[str]) -> None:
     resume(Path(config.run.resume), external=external)
 
 
+def _opted_in(arguments: list[str]) -> bool:
+    """Whether the command line itself, the last word counting, allows targets outside sostruct."""
+    given = [value for name, _, value in (word.partition("=") for word in arguments) if name.lstrip("+") == OPT_IN]
+    return bool(given) and given[-1].strip().lower() in ("true", "yes", "on", "1")
+
+
 @contextmanager
 def _refusals() -> Iterator[None]:
     """Turns what the user can mend into one message and exit code 2. Defects keep their traceback."""
@@ -74,6 +79,10 @@ def _refusals() -> Iterator[None]:
         message = str(error)
     except (HydraException, OmegaConfBaseException) as error:
         message = _composition(error)
+    except ValueError as error:
+        if not _raised_by_hydra(error):
+            raise
+        message = f"Cannot use {' '.join(sys.argv[1:])}. This is because: {error}. Try `sostruct --help`."
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         message = (
@@ -84,6 +93,13 @@ def _refusals() -> Iterator[None]:
         return
     sys.stderr.write(f"sostruct: {' '.join(message.split())}\n")
     sys.exit(2)
+
+
+def _raised_by_hydra(error: Exception) -> bool:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and str(last.tb_frame.f_globals.get("__name__", "")).startswith("hydra.")
 
 
 def _composition(error: Exception) -> str:

@@ -1,8 +1,9 @@
 """The settings of a run: their types, and how names in a config become objects.
 
-A config file must not be a way to run code. A `_target_` may therefore name only what is defined inside the `sostruct`
-package, and the check is made on the object found, not on its name (`sostruct.x.os.system` is `os.system`); anything
-else needs `run.allow_external_targets=true` on the command line, where a file cannot put it.
+A config file must not be a way to run code. A `_target_` may therefore name only tasks and parts of growth rules,
+classes of plain settings defined inside the `sostruct` package, and the check is made on the object found, not on its
+name (`sostruct.x.os.system` is `os.system`); anything else needs `run.allow_external_targets=true` on the command line,
+where a file cannot put it.
 """
 
 from __future__ import annotations
@@ -135,19 +136,31 @@ def _check(key: str, target: Any, external: bool) -> None:
 
     if external:
         return
-    inside = isinstance(target, str) and target.startswith("sostruct.")
-    if inside:
+    found = None
+    if isinstance(target, str) and target.startswith("sostruct."):
         try:
             found = get_object(target)
         except Exception as error:
             raise ConfigError(
-                f"Cannot build {key}. This is because its target {target} does not exist ({error}). Try a class "
-                "of sostruct."
+                f"Cannot build {key}. This is because its target {target} does not exist ({error}). Try a task or a "
+                "part of a growth rule of sostruct."
             ) from error
-        module = getattr(found, "__module__", None) or ""
-        inside = callable(found) and (module == "sostruct" or module.startswith("sostruct."))
-    if not inside:
+    if not _is_part(found):
         raise ConfigError(
-            f"Cannot build {key} from {target!r}. This is because it is outside sostruct, and a config may not "
-            f"run other code by itself. Try {OPT_IN}=true on the command line if you trust it."
+            f"Cannot build {key} from {target!r}. This is because it is no task and no part of a growth rule that "
+            f"sostruct defines, and a config may not run other code by itself. Try {OPT_IN}=true on the command line "
+            "if you trust it."
         )
+
+
+def _is_part(found: Any) -> bool:
+    """Whether an object is a class of settings that sostruct itself defines: the only thing a config may name."""
+    from sostruct.growth.accept import AbstractAccept
+    from sostruct.growth.base import AbstractGrowthRule
+    from sostruct.growth.restraint import AbstractRestraint
+    from sostruct.growth.score import AbstractScorer
+    from sostruct.growth.trigger import AbstractTrigger
+    from sostruct.tasks import AbstractTask
+
+    parts = (AbstractTask, AbstractGrowthRule, AbstractTrigger, AbstractScorer, AbstractAccept, AbstractRestraint)
+    return inspect.isclass(found) and issubclass(found, parts) and found.__module__.startswith("sostruct.")

@@ -21,15 +21,16 @@ _ROWS = 10
 
 @contextmanager
 def epoch_progress(epochs: int, *, shown: bool) -> Iterator[Callable[[EpochReport], None]]:
-    """A progress bar over epochs; the run stops earlier when it settles."""
+    """A progress bar over epochs, on a terminal; the run stops earlier when it settles."""
+    terminal = Console(stderr=True)
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
-        disable=not shown,
+        console=terminal,
+        disable=not shown or not terminal.is_terminal,
         transient=True,
     )
     with bar:

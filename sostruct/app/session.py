@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from sostruct.app.configuration import Settings, accepts, instantiate
 from sostruct.errors import ConfigError, RunError
@@ -78,7 +79,7 @@ def resume(folder: Path, *, external: bool) -> None:
     try:
         schema = json.loads((folder / ENVIRONMENT).read_text("utf-8"))["schema"]
         config = OmegaConf.merge(OmegaConf.structured(Settings), OmegaConf.load(folder / CONFIG))
-    except (OSError, ValueError, KeyError, OmegaConfBaseException) as error:
+    except (OSError, ValueError, KeyError, TypeError, YAMLError, OmegaConfBaseException) as error:
         raise RunError(
             f"Cannot resume {folder}. This is because its files are damaged: {error}. Try a new run."
         ) from error
@@ -104,6 +105,8 @@ def _prepare(config: DictConfig, *, external: bool) -> tuple[Task, CausalDiscove
     max_lag = settings.get("max_lag", 3)
     if not accepts(settings, "max_lag", external=external):
         settings.pop("max_lag", None)
+    if not OmegaConf.is_dict(config.growth):
+        raise ConfigError("Cannot run without a growth rule. This is because `growth` is empty. Try growth=evidence.")
     task = instantiate(settings, external=external).load(config.seed)
     if not isinstance(task, Task):
         raise ConfigError(f"Cannot run the task {config.task._target_}. This is because its load() gives no Task.")
@@ -169,3 +172,10 @@ def _set_up_jax(config: DictConfig) -> None:
     }
     for flag, value in flags.items():
         jax.config.update(flag, value)  # type: ignore[no-untyped-call]
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"Cannot use jax.platform={config.jax.platform}. This is because JAX finds no such device here "
+            f"({str(error).splitlines()[0]}). Try jax.platform=cpu."
+        ) from error

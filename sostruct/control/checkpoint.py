@@ -19,7 +19,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from sostruct.errors import RunError
+from sostruct.errors import RunError, SostructError
 from sostruct.graph import Capacity, Topology, write_atomically
 from sostruct.networks.base import AbstractNetwork
 from sostruct.numerics import double_precision
@@ -80,7 +80,7 @@ def restore(folder: Path, blank: AbstractNetwork) -> tuple[AbstractNetwork, Head
         try:
             line = json.loads(handle.readline())
             schema = line.pop("schema")
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(
                 f"Cannot resume {folder}. This is because {path.name} is not a checkpoint ({error}). Try starting "
                 "afresh."
@@ -90,19 +90,17 @@ def restore(folder: Path, blank: AbstractNetwork) -> tuple[AbstractNetwork, Head
                 f"Cannot resume {folder}. This is because its checkpoint has schema version {schema} and this version "
                 f"of sostruct writes {SCHEMA}. Try the version recorded in its environment.json."
             )
-        topology = Topology.from_json(json.dumps(line.pop("topology")))
-        capacity = capacity_from_dict(line.pop("capacity"))
-        network = blank.at_capacity(capacity).at_topology(topology)
         try:
+            topology = Topology.from_json(json.dumps(line.pop("topology")))
+            network = blank.at_capacity(capacity_from_dict(line.pop("capacity"))).at_topology(topology)
+            header = Header(**line | {"key": tuple(line["key"])})
             with double_precision(network.needs_double):
                 packed = eqx.tree_deserialise_leaves(handle, network.packed)
-        except (RuntimeError, ValueError, EOFError, OSError) as error:
+        except (SostructError, RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
             raise RunError(
                 f"Cannot resume {folder}. This is because its checkpoint is damaged: {error}. Try a new run."
             ) from error
-    network = eqx.tree_at(lambda tree: tree.packed, network, packed)
-    line["key"] = tuple(line["key"])
-    return network, Header(**line)
+    return network.with_packed(packed), header
 
 
 def fingerprint(data: PyTree) -> str:

@@ -46,7 +46,9 @@ class SignalHistory:
         """
         history = cls(nodes)
         with path.open(encoding="utf-8", newline="") as handle:
-            rows = list(csv.reader(handle))[1:]
+            header, *rows = list(csv.reader(handle)) or [[]]
+        if tuple(header) != COLUMNS:
+            raise ValueError(f"{path.name} does not begin with {','.join(COLUMNS)}")
         for start in range(0, len(rows), len(history.nodes)):
             epoch = rows[start : start + len(history.nodes)]
             if tuple(row[1] for row in epoch) != history.nodes:

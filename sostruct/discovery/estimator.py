@@ -94,12 +94,11 @@ class CausalDiscovery:
             DataError: data that cannot be used; the message names the column.
             ConfigError: settings that do not fit the data.
         """
-        frame, network = self._start(X)
-        growth = catalogue.evidence() if self.growth is None else self.growth
+        frame, network, controller = self._start(X)
         finished = run(
             network,
             frame,
-            Controller(growth, self.edits_per_epoch),
+            controller,
             epochs=self.epochs,
             key=jax.random.key(self.seed),
             folder=folder,
@@ -121,11 +120,12 @@ class CausalDiscovery:
         """Raises what `fit` would raise about data and settings, without doing the work."""
         self._start(X)
 
-    def _start(self, data: pd.DataFrame | Any) -> tuple[pd.DataFrame, LaggedNetwork]:
+    def _start(self, data: pd.DataFrame | Any) -> tuple[pd.DataFrame, LaggedNetwork, Controller]:
         if self.epochs < 1:
             raise ConfigError(f"Cannot run {self.epochs} epochs. This is because a run needs at least one. Try 100.")
+        controller = Controller(catalogue.evidence() if self.growth is None else self.growth, self.edits_per_epoch)
         frame = check_frame(data, self.max_lag)
-        return frame, LaggedNetwork.bare(
+        network = LaggedNetwork.bare(
             tuple(frame.columns),
             self.max_lag,
             expected_parents=self.expected_parents,
@@ -133,6 +133,7 @@ class CausalDiscovery:
             forbidden=self.forbidden,
             required=self.required,
         )
+        return frame, network, controller
 
     @property
     def graph_(self) -> nx.MultiDiGraph:

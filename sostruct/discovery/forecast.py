@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import lgamma
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -169,8 +171,22 @@ def _student_t(
 
 def _next_index(index: pd.Index, steps: int) -> pd.Index:
     if isinstance(index, pd.DatetimeIndex):
-        frequency = index.freq or pd.infer_freq(index)
+        frequency = _frequency(index)
         if frequency is not None:
             return pd.date_range(index[-1], periods=steps + 1, freq=frequency)[1:]
     start = int(index[-1]) + 1 if isinstance(index, pd.RangeIndex) else len(index)
     return pd.RangeIndex(start, start + steps)
+
+
+def _frequency(index: pd.DatetimeIndex) -> Any:
+    """The calendar step of an index: its own, a constant one, or one that pandas recognizes."""
+    if index.freq is not None or len(index) < 2:
+        return index.freq
+    gaps = index[1:] - index[:-1]
+    if (gaps == gaps[0]).all():
+        return gaps[0]
+    if len(index) < 3:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas announces that it will return an object instead of a name
+        return pd.infer_freq(index)

@@ -100,9 +100,9 @@ class Posterior:
         """Reads what `save` wrote.
 
         Raises:
-            OSError, ValueError, KeyError: the file is missing, damaged or of another version.
+            OSError, EOFError, BadZipFile, ValueError, KeyError: the file is missing, damaged or of another version.
         """
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {field.name: archive[field.name] for field in fields(cls)}
         arrays["variables"] = tuple(arrays["variables"].tolist())
         arrays["max_lag"], arrays["count"] = int(arrays["max_lag"]), float(arrays["count"])

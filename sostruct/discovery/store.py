@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import networkx as nx
 import pandas as pd
@@ -101,7 +102,7 @@ def load(folder: str | Path) -> Discovery:
             )
         posterior = Posterior.load(folder / POSTERIOR)
         history = SignalHistory.read(folder / SIGNALS, posterior.variables)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"Cannot load {folder}. This is because its files are damaged: {error}. Try running it again."
         ) from error

@@ -32,6 +32,9 @@ class GrowthRule(AbstractGrowthRule):
     accept: AbstractAccept
     restraints: Sequence[AbstractRestraint] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "restraints", tuple(self.restraints))
+
     def init(self, network: AbstractNetwork) -> State:
         """The states of the parts."""
         return {

@@ -37,6 +37,7 @@ class Evidence(AbstractScorer):
     best: int = 4
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "moves", tuple(self.moves))
         if not self.moves or not set(self.moves) <= set(MOVES):
             raise ConfigError(
                 f"Cannot score the moves {list(self.moves)}. This is because the moves are {', '.join(MOVES)}. Try "

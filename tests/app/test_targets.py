@@ -155,6 +155,18 @@ def test_the_command_line_can(small, workplace, outside, allowed):
     assert (workplace / "run" / "done.json").is_file()
 
 
+def test_the_command_line_can_for_a_sweep(small, workplace, outside):
+    sweep = f"hydra.sweep.dir={workplace / 'sweep'}"
+    done = small(None, "-m", OPTIONS, "run.allow_external_targets=true", "seed=0,1", sweep, task="theirs")
+    assert done.code == 0
+    assert outside.exists()
+
+
+def test_what_the_command_line_denies_no_file_allows(sostruct, outside):
+    refused(sostruct(OPTIONS, "experiment=bold", "run.allow_external_targets=false"), "outside.Outside")
+    assert not outside.exists()
+
+
 def test_a_run_that_was_allowed_is_not_resumed_without_being_allowed_again(
     small, sostruct, workplace, outside, monkeypatch
 ):

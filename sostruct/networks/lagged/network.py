@@ -212,8 +212,8 @@ def _moved(network: LaggedNetwork, topology: Topology, touched: Collection[str])
     number = {name: index for index, name in enumerate(terms.variables)}
     if set(topology.names) != number.keys():
         raise GraphError(
-            "Cannot add or remove nodes of a lagged network. This is because its nodes are the columns of its data. Try "
-            "edits of edges, or a network on other columns."
+            "Cannot add or remove nodes of a lagged network. This is because its nodes are the columns of its data. "
+            "Try edits of edges, or a network on other columns."
         )
     rows = {number[name]: sorted(_term_of(edge, terms) for edge in topology.parents(name)) for name in touched}
     if max(map(len, rows.values()), default=0) > network.packed.mask.shape[1]:
