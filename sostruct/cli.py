@@ -83,6 +83,9 @@ def _refusals() -> Iterator[None]:
         if not _raised_by_hydra(error):
             raise
         message = f"Cannot use {' '.join(sys.argv[1:])}. This is because: {error}. Try `sostruct --help`."
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: `sostruct --help | head`
+        sys.exit(1)
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         message = (

@@ -160,11 +160,7 @@ def _read_graphml(content: bytes, task: str) -> Records:
         raise GraphError(
             f"Cannot {task}. This is because it is not GraphML: {error}. Try a file that sostruct or networkx wrote."
         ) from None
-    nodes, edges = networkx_records(graph)
-    return nodes, [
-        (source, target, {key: value for key, value in attributes.items() if key != "id"})
-        for source, target, attributes in edges
-    ]
+    return networkx_records(graph)
 
 
 def _format(path: str | Path, formats: dict[str, _Format], verb: str) -> _Format:
