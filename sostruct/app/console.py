@@ -45,10 +45,10 @@ def epoch_progress(epochs: int, *, shown: bool) -> Iterator[Callable[[EpochRepor
 
 def show_result(found: Discovery, task: Task, numbers: dict[str, object], page: Path) -> None:
     """The strongest edges, the agreement with the truth where known, and where everything is."""
-    console = Console()
+    console = Console(emoji=False)
     edges = found.edges
     others = edges[edges["cause"] != edges["effect"]]
-    console.print(f"{task.name}: {found!r}", highlight=False, markup=False)
+    console.print(f"{task.name}: {found!r}", highlight=False, markup=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for name in ("cause", "effect"):
         table.add_column(name)
@@ -66,15 +66,20 @@ def show_result(found: Discovery, task: Task, numbers: dict[str, object], page: 
         )
     console.print(table)
     if len(others) > _ROWS:
-        console.print(f"... and {len(others) - _ROWS} more between different series (edges.csv)", style="dim")
+        console.print(
+            f"... and {len(others) - _ROWS} more between different series (edges.csv)", style="dim", soft_wrap=True
+        )
     agreement = numbers.get("summary")
     if isinstance(agreement, dict):
         console.print(
             f"against the known graph: F1 {agreement['f1']:.3f}, AUROC {_number(agreement['auroc'])}, "
-            f"structural Hamming distance {agreement['shd']} of {agreement['edges']} edges"
+            f"structural Hamming distance {agreement['shd']} of {agreement['edges']} edges",
+            soft_wrap=True,
         )
     if not found.settled:
-        console.print("the search was stopped before it settled: raise controller.epochs", style="bold yellow")
+        console.print(
+            "the search was stopped before it settled: raise controller.epochs", style="bold yellow", soft_wrap=True
+        )
     console.print(str(page), soft_wrap=True, markup=False, highlight=False)
 
 

@@ -15,6 +15,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 _missing: list[Path] = []
+_held: list[Path] = []
 
 
 class Footprint(Callback):
@@ -23,17 +24,21 @@ class Footprint(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Before a single run."""
         _note(Path(config.hydra.run.dir))
+        _held.clear()
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Before a sweep."""
         _note(Path(config.hydra.sweep.dir))
+        sweep = Path(config.hydra.sweep.dir).absolute()
+        _held[:] = [sweep, *sweep.iterdir()] if sweep.is_dir() else []
 
 
 def remove_empty(folder: Path) -> None:
     """Removes the folder and those noted as missing before, deepest first, as far as they are empty."""
     noted = {path.absolute() for path in _missing}
     inside = folder.absolute()
-    made = [path for path in (inside, *inside.parents) if path in noted or (inside.parent in noted and path == inside)]
+    mine = inside.parent in noted or (bool(_held) and inside.parent == _held[0] and inside not in _held)
+    made = [path for path in (inside, *inside.parents) if path in noted or (mine and path == inside)]
     for path in made:
         with suppress(OSError):
             path.rmdir()

@@ -119,6 +119,13 @@ def test_without_a_folder_runs_land_in_results(small, workplace):
     assert names(workplace) == {"results"}, "something was written beside the results"
 
 
+def test_the_last_line_is_the_path_whatever_it_looks_like(small, workplace):
+    """Terminal libraries have markup and emoji of their own."""
+    folder = workplace / "[red] a :bug:" / ("long" * 30)
+    assert small(f'"{folder}"').out[-1] == str(folder)
+    assert (folder / "done.json").is_file()
+
+
 def test_ones_own_series(small, workplace, csv):
     (workplace / "truth.csv").write_text("cause,effect,lag\na,b,1\nb,c,2\n")
     folder = workplace / "run"
@@ -215,11 +222,14 @@ def test_flags_do_not_leak_between_runs(sostruct, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sostruct.app.session._carry_out", stop)
-    for flags in (("jax.enable_x64=true", "jax.debug_nans=true"), ()):
-        jax.config.update("jax_enable_x64", not bool(flags))
-        with pytest.raises(KeyboardInterrupt):
-            sostruct("task.nodes=5", *flags)
-    jax.config.update("jax_enable_x64", False)
+    before = jax.config.jax_enable_x64
+    try:
+        for flags in (("jax.enable_x64=true", "jax.debug_nans=true"), ()):
+            jax.config.update("jax_enable_x64", not flags)
+            with pytest.raises(KeyboardInterrupt):
+                sostruct("task.nodes=5", *flags)
+    finally:
+        jax.config.update("jax_enable_x64", before)
     assert seen == [(True, True, True), (False, False, False)]
 
 

@@ -61,7 +61,7 @@ def test_help_comes_before_anything_heavy():
     assert not imported & HEAVY
 
 
-@pytest.mark.parametrize("arguments", [["task=nosuch"], ["discovery.rigde=1"], ["seed=abc"]])
+@pytest.mark.parametrize("arguments", [["task=nosuch"], ["seed=abc"]])
 def test_settings_fail_before_anything_heavy(arguments, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     imported, out, err = modules(COMMAND.format(arguments=arguments, code=2))

@@ -27,7 +27,7 @@ def scored(candidates):
 
 
 @given(CANDIDATES)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_rankings_are_scikit_learns(candidates):
     truth, decided, nats = scored(candidates)
     assume(truth.any() and not truth.all())
@@ -38,7 +38,7 @@ def test_rankings_are_scikit_learns(candidates):
 
 
 @given(CANDIDATES)
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_auroc_is_the_chance_that_a_true_edge_outranks_a_false_one(candidates):
     truth, decided, nats = scored(candidates)
     assume(truth.any() and not truth.all())
@@ -47,7 +47,7 @@ def test_auroc_is_the_chance_that_a_true_edge_outranks_a_false_one(candidates):
 
 
 @given(CANDIDATES)
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_decisions_are_set_arithmetic(candidates):
     truth, decided, nats = scored(candidates)
     view = agreement(truth, decided, nats)

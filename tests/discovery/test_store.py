@@ -178,11 +178,16 @@ def test_another_schema_is_refused(copied):
         load(copied)
 
 
-@pytest.mark.parametrize("name", [DONE, "posterior.npz", "signals.csv", "journal.jsonl"])
-@pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "gone"])
+DAMAGES = [
+    (name, damage)
+    for name in (DONE, "posterior.npz", "signals.csv", "journal.jsonl")
+    for damage in ("empty", "cut", "garbage", "gone")
+    if (name, damage) != (DONE, "gone")  # that is an unfinished run
+]
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGES)
 def test_damaged_files_are_named_not_traced(copied, name, damage):
-    if name == DONE and damage == "gone":
-        pytest.skip("an unfinished run")
     path = copied / name
     content = path.read_bytes()
     match damage:

@@ -180,6 +180,18 @@ def test_capacity_is_the_smallest_power_of_two_above_the_floors(topology):
     assert capacity.functions == {edge.function for edge in topology.edges}
 
 
+def test_every_size_above_its_floor_counts_its_own_thing():
+    """20 inputs under 2 latents, each the child of 9 others: no size can stand in for another."""
+    inputs, middle, top = [f"u{i}" for i in range(20)], ["m0", "m1"], [f"t{i}" for i in range(9)]
+    edges = [Edge("m0", name) for name in inputs] + [Edge("m1", "u0")]
+    edges += [Edge(above, below) for above in top for below in middle]
+    topology = Topology([Node(name, "continuous") for name in (*inputs, *middle, *top)], edges)
+    capacity = Capacity.of(topology)
+    assert (capacity.levels, capacity.input_width, capacity.hidden_width) == (4, 32, 16)
+    assert (capacity.degree, capacity.children_degree) == (16, 32)
+    check(topology, pack(topology))
+
+
 def test_a_growing_graph_meets_few_capacities():
     """50 edits at one capacity each would be 50 compilations; with shared powers of two it is a handful."""
     rng = random.Random(0)

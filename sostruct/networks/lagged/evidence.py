@@ -29,8 +29,8 @@ from __future__ import annotations
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Bool, Float, Int
 
@@ -97,9 +97,7 @@ def factorize(
     rows = jnp.where(mask[:, None], gram[terms], 0.0)
     both = mask[:, None] & mask
     precision = jnp.where(both, rows[:, terms], 0.0) + jnp.diag(jnp.where(mask, ridge[terms], 1.0))
-    factor = jnp.linalg.cholesky(precision)
-    root = solve_triangular(factor, jnp.eye(mask.shape[0], dtype=gram.dtype), lower=True)
-    inverse = root.T @ root
+    inverse, half_log_determinant = invert(precision)
     projection = inverse @ rows
     moment = jnp.where(mask, cross[terms], 0.0)
     weight = inverse @ moment
@@ -112,8 +110,33 @@ def factorize(
         schur=jnp.maximum(jnp.diagonal(gram) + ridge - jnp.sum(rows * projection, axis=0), ridge),
         residual_moment=cross - weight @ rows,
         rss=power - weight @ moment,
-        half_log_determinant=jnp.sum(jnp.log(jnp.diagonal(factor))),
+        half_log_determinant=half_log_determinant,
     )
+
+
+def invert(matrix: Float[Array, "slot slot"]) -> tuple[Float[Array, "slot slot"], Float[Array, ""]]:
+    """Inverse of a symmetric positive definite matrix and half its log determinant, by sweeping every index in turn.
+
+    Sweeping k with pivot d = a_kk maps a_ij to `a_ij - a_ik a_kj / d`, row and column k to a_kj / d, and a_kk to -1 /
+    d; after all of them the matrix is minus its inverse and the pivots multiply to its determinant (Beaton 1964;
+    Goodnight 1979, The American Statistician 33). As fast as LAPACK at these sizes, and unlike its batched kernels it
+    takes no lock on the thread pool: two of those in one program can wait for each other for ever on two processors
+    (jaxlib 0.10).
+    """
+    index = jnp.arange(matrix.shape[0])
+
+    def sweep(
+        current: Float[Array, "slot slot"], k: Int[Array, ""]
+    ) -> tuple[Float[Array, "slot slot"], Float[Array, ""]]:
+        column = current[:, k]
+        pivot = column[k]
+        edge = jnp.where(index == k, -1 / pivot, column / pivot)
+        inner = current - jnp.outer(column, column) / pivot
+        swept = jnp.where((index == k)[:, None], edge[None, :], jnp.where(index == k, edge[:, None], inner))
+        return swept, pivot
+
+    swept, pivots = jax.lax.scan(sweep, matrix, index)
+    return -swept, jnp.sum(jnp.log(pivots)) / 2
 
 
 def log_evidence(fit: Factorization, count: Float[Array, ""], ridge: Float[Array, " term"]) -> Float[Array, ""]:
