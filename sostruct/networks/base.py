@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import equinox as eqx
+import jax
 import networkx as nx
 from jaxtyping import PRNGKeyArray, PyTree
 
@@ -104,6 +105,6 @@ class AbstractNetwork(eqx.Module):
         """One legal addition per target, drawn uniformly and without a price: what random growth proposes."""
 
 
-@eqx.filter_jit
+@jax.jit
 def _epoch(packed: AbstractPacked, data: PyTree, key: PRNGKeyArray) -> tuple[AbstractPacked, Signals]:
     return packed.epoch(data, key=key)

@@ -31,6 +31,7 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Bool, Float, Int
 
@@ -89,10 +90,11 @@ def factorize(
     cross: Float[Array, " term"],
     power: Float[Array, ""],
     ridge: Float[Array, " term"],
-    active: Int[Array, " slot"],
-    mask: Bool[Array, " slot"],
+    active: Int[Array | np.ndarray, " slot"],
+    mask: Bool[Array | np.ndarray, " slot"],
 ) -> Factorization:
     """Posterior of the weights of the active terms, and the regression of every other term on them."""
+    mask = jnp.asarray(mask)
     terms = jnp.where(mask, active, 0)
     rows = jnp.where(mask[:, None], gram[terms], 0.0)
     both = mask[:, None] & mask

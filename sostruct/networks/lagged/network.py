@@ -118,21 +118,20 @@ class LaggedNetwork(AbstractNetwork):
 
         def widen(array: Any) -> Any:
             room = ((0, 0), *((0, extra),) * (array.ndim - 1))
-            return jnp.asarray(np.pad(np.asarray(array), room)) if extra else array
+            return np.pad(np.asarray(array), room) if extra else array
 
         packed = self.packed
-        with double_precision():
-            grown = PackedLagged(
-                active=widen(packed.active),
-                mask=widen(packed.mask),
-                weight=widen(packed.weight),
-                inverse=widen(packed.inverse),
-                noise=packed.noise,
-                ridge=packed.ridge,
-                cause=packed.cause,
-                prior=packed.prior,
-                capacity=joined,
-            )
+        grown = PackedLagged(
+            active=widen(packed.active),
+            mask=widen(packed.mask),
+            weight=widen(packed.weight),
+            inverse=widen(packed.inverse),
+            noise=packed.noise,
+            ridge=packed.ridge,
+            cause=packed.cause,
+            prior=packed.prior,
+            capacity=joined,
+        )
         return self.with_packed(grown)
 
     def edited(self, edits: Sequence[AbstractEdit], *, key: PRNGKeyArray) -> LaggedNetwork:
@@ -272,10 +271,10 @@ def _touched_targets(edits: Iterable[AbstractEdit], terms: LinearTerms) -> Colle
 def _blank(capacity: Capacity, terms: LinearTerms, prior: TargetPrior, ridge: float) -> PackedLagged:
     count, width = len(terms.variables), capacity.degree
     return PackedLagged(
-        active=jnp.asarray(np.zeros((count, width), np.int64)),
-        mask=jnp.asarray(np.zeros((count, width), bool)),
-        weight=jnp.asarray(np.zeros((count, width))),
-        inverse=jnp.asarray(np.zeros((count, width, width))),
+        active=np.zeros((count, width), np.int64),
+        mask=np.zeros((count, width), bool),
+        weight=np.zeros((count, width)),
+        inverse=np.zeros((count, width, width)),
         noise=jnp.asarray(np.ones(count)),
         ridge=jnp.asarray(np.full(terms.size, float(ridge))),
         cause=jnp.asarray(terms.causes),

@@ -20,7 +20,6 @@ from sostruct.networks.base import AbstractPacked
 from sostruct.networks.lagged import evidence
 from sostruct.networks.lagged.evidence import TargetGains, TargetPrior
 from sostruct.networks.lagged.moments import LaggedData
-from sostruct.numerics import double_precision
 from sostruct.surprise import AbstractGains, Signals
 
 _CHUNK_ELEMENTS = 2**21
@@ -52,6 +51,8 @@ class LaggedGains(AbstractGains):
 class PackedLagged(AbstractPacked):
     """Arrays of a lagged network.
 
+    What an edit writes may be NumPy arrays; they reach the device with the next epoch, and change no program.
+
     Attributes:
         active: active term of each slot, ascending, 0 where masked [target, slot].
         mask: which slots are in use [target, slot].
@@ -64,10 +65,10 @@ class PackedLagged(AbstractPacked):
         capacity: the sizes compiled code depends on.
     """
 
-    active: Int[Array, "target slot"]
-    mask: Bool[Array, "target slot"]
-    weight: Float[Array, "target slot"]
-    inverse: Float[Array, "target slot slot"]
+    active: Int[Array | np.ndarray, "target slot"]
+    mask: Bool[Array | np.ndarray, "target slot"]
+    weight: Float[Array | np.ndarray, "target slot"]
+    inverse: Float[Array | np.ndarray, "target slot slot"]
     noise: Float[Array, " target"]
     ridge: Float[Array, " term"]
     cause: Int[Array, " term"]
@@ -124,8 +125,8 @@ class _Row(eqx.Module):
 
     cross: Float[Array, "*target term"]
     power: Float[Array, "*target"]
-    active: Int[Array, "*target slot"]
-    mask: Bool[Array, "*target slot"]
+    active: Int[Array | np.ndarray, "*target slot"]
+    mask: Bool[Array | np.ndarray, "*target slot"]
     prior: TargetPrior
 
 
@@ -180,15 +181,14 @@ def with_rows(packed: PackedLagged, rows: Mapping[int, Sequence[int]]) -> Packed
     moved = inverse[changed[:, None, None], source[:, :, None], source[:, None, :]]
     active[changed], mask[changed], weight[changed] = new_active, new_mask, new_weight
     inverse[changed] = np.where(kept, moved, 0.0)
-    with double_precision():
-        return PackedLagged(
-            active=jnp.asarray(active),
-            mask=jnp.asarray(mask),
-            weight=jnp.asarray(weight),
-            inverse=jnp.asarray(inverse),
-            noise=packed.noise,
-            ridge=packed.ridge,
-            cause=packed.cause,
-            prior=packed.prior,
-            capacity=packed.capacity,
-        )
+    return PackedLagged(
+        active=active,
+        mask=mask,
+        weight=weight,
+        inverse=inverse,
+        noise=packed.noise,
+        ridge=packed.ridge,
+        cause=packed.cause,
+        prior=packed.prior,
+        capacity=packed.capacity,
+    )
