@@ -1,4 +1,4 @@
-"""Double precision where evidence needs it, without touching anybody's global flags.
+"""Double precision where evidence needs it, without touching anybody's global flags; and what counts as an array.
 
 Differences of log evidence are differences of numbers of size n log rss: in float32 a price of 2 nats on 5,000
 samples is rounding. Library code therefore runs its evidence inside a local x64 context; the caller's
@@ -8,9 +8,14 @@ samples is rounding. Library code therefore runs its evidence inside a local x64
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+Numbers: TypeAlias = jax.Array | np.ndarray
+"""An array on the device or on the host: what compiled code takes, and what an edit on the host may write."""
 
 
 def double_precision(needed: bool = True) -> AbstractContextManager[object]:

@@ -52,7 +52,7 @@ def show_result(found: Discovery, task: Task, numbers: dict[str, object], page: 
     table = Table(box=None, pad_edge=False)
     for name in ("cause", "effect"):
         table.add_column(name)
-    for name in ("lag", "weight", "± sd", "nats", "probability"):
+    for name in ("lag", "weight", "sd", "nats", "probability"):
         table.add_column(name, justify="right")
     for row in others.head(_ROWS).itertuples(index=False):
         table.add_row(

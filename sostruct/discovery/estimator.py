@@ -7,7 +7,7 @@ attributes end in an underscore) without depending on scikit-learn.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,8 +62,8 @@ class CausalDiscovery:
         seed: int = 0,
     ) -> None:
         self.max_lag = max_lag
-        self.forbidden = forbidden
-        self.required = required
+        self.forbidden = tuple(forbidden) if isinstance(forbidden, Iterator) else forbidden
+        self.required = tuple(required) if isinstance(required, Iterator) else required
         self.expected_parents = expected_parents
         self.ridge = ridge
         self.growth = growth

@@ -174,6 +174,8 @@ def _next_index(index: pd.Index, steps: int) -> pd.Index:
         frequency = _frequency(index)
         if frequency is not None:
             return pd.date_range(index[-1], periods=steps + 1, freq=frequency)[1:]
+    if isinstance(index, pd.PeriodIndex):
+        return pd.period_range(index[-1] + 1, periods=steps)
     start = int(index[-1]) + 1 if isinstance(index, pd.RangeIndex) else len(index)
     return pd.RangeIndex(start, start + steps)
 

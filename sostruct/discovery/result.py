@@ -54,8 +54,7 @@ class Discovery:
     @cached_property
     def edges(self) -> pd.DataFrame:
         """The edges of the graph, strongest evidence first; columns as in `scores`."""
-        table = self._table(self.posterior.active)
-        return table.sort_values("nats", ascending=False, kind="stable", ignore_index=True)
+        return self._table(self.posterior.active, strongest_first=True)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -121,11 +120,14 @@ class Discovery:
 
         return draw_found(self.graph, self.summary, truth)
 
-    def _table(self, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> pd.DataFrame:
+    def _table(self, chosen: np.ndarray[Any, np.dtype[np.bool_]], *, strongest_first: bool = False) -> pd.DataFrame:
         posterior = self.posterior
         count, lags = len(posterior.variables), posterior.max_lag
         # [target, lag, cause] -> [cause, target, lag], the order of rows
         cause, target, lag = np.nonzero(chosen.reshape(count, lags, count).transpose(2, 0, 1))
+        if strongest_first:
+            order = np.argsort(-posterior.nats[target, lag * count + cause], kind="stable")
+            cause, target, lag = cause[order], target[order], lag[order]
         term = lag * count + cause
         nats = posterior.nats[target, term]
         probability = np.where(posterior.required[target, term], 1.0, 1 / (1 + np.exp(-np.clip(nats, -700, 700))))

@@ -330,3 +330,10 @@ def test_a_folder_continues_where_it_stopped(frame, found, tmp_path):
     result = CausalDiscovery(MAX_LAG).fit(frame, folder=folder, on_epoch=seen.append).result_
     assert seen[0].epoch == 2
     same(result, found)
+
+
+def test_edges_given_as_an_iterator_are_not_used_up() -> None:
+    frame = pd.DataFrame(np.random.default_rng(1).normal(size=(60, 2)), columns=["a", "b"])
+    estimator = CausalDiscovery(1, required=(edge for edge in [("a", "b", 1)]))
+    estimator.check(frame)
+    assert ("a", "b", "value:1") in estimator.fit(frame).graph_.edges

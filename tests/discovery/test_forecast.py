@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sostruct.discovery.estimator import discover
 from sostruct.discovery.forecast import forecast
 from sostruct.discovery.posterior import Posterior
 from sostruct.errors import DataError
@@ -248,3 +249,10 @@ def test_gaps_are_named(found, frame, bad):
 def test_other_columns(found, frame, change, named):
     with pytest.raises(DataError, match=named):
         found.predict(change(frame))
+
+
+def test_periods_continue_as_periods() -> None:
+    index = pd.period_range("2020Q1", periods=60, freq="Q")
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), index=index, columns=["a", "b"])
+    future = discover(frame, 1).predict(frame, 2).future
+    assert future.index.equals(pd.period_range("2035Q1", periods=2, freq="Q"))

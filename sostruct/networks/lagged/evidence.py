@@ -31,9 +31,10 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Bool, Float, Int
+
+from sostruct.numerics import Numbers
 
 _ALMOST_ALL = 1.0 - 1e-14
 """Largest share of the residual one term may explain: keeps a price finite on noiseless data, where it rounds to 1."""
@@ -49,10 +50,10 @@ class TargetPrior(eqx.Module):
         required_cause: variables of which at least one term must stay [variable].
     """
 
-    log_odds: Float[Array, "*target term"]
-    allowed: Bool[Array, "*target term"]
-    required: Bool[Array, "*target term"]
-    required_cause: Bool[Array, "*target variable"]
+    log_odds: Float[Numbers, "*target term"]
+    allowed: Bool[Numbers, "*target term"]
+    required: Bool[Numbers, "*target term"]
+    required_cause: Bool[Numbers, "*target variable"]
 
 
 class Factorization(eqx.Module):
@@ -86,12 +87,12 @@ class TargetGains(eqx.Module):
 
 
 def factorize(
-    gram: Float[Array, "term term"],
-    cross: Float[Array, " term"],
-    power: Float[Array, ""],
-    ridge: Float[Array, " term"],
-    active: Int[Array | np.ndarray, " slot"],
-    mask: Bool[Array | np.ndarray, " slot"],
+    gram: Float[Numbers, "term term"],
+    cross: Float[Numbers, " term"],
+    power: Float[Numbers, ""],
+    ridge: Float[Numbers, " term"],
+    active: Int[Numbers, " slot"],
+    mask: Bool[Numbers, " slot"],
 ) -> Factorization:
     """Posterior of the weights of the active terms, and the regression of every other term on them."""
     mask = jnp.asarray(mask)
@@ -110,8 +111,8 @@ def factorize(
         inverse=jnp.where(both, inverse, 0.0),
         projection=projection,
         schur=jnp.maximum(jnp.diagonal(gram) + ridge - jnp.sum(rows * projection, axis=0), ridge),
-        residual_moment=cross - weight @ rows,
-        rss=power - weight @ moment,
+        residual_moment=jnp.asarray(cross - weight @ rows),
+        rss=jnp.asarray(power - weight @ moment),
         half_log_determinant=half_log_determinant,
     )
 
@@ -141,7 +142,7 @@ def invert(matrix: Float[Array, "slot slot"]) -> tuple[Float[Array, "slot slot"]
     return -swept, jnp.sum(jnp.log(pivots)) / 2
 
 
-def log_evidence(fit: Factorization, count: Float[Array, ""], ridge: Float[Array, " term"]) -> Float[Array, ""]:
+def log_evidence(fit: Factorization, count: Float[Numbers, ""], ridge: Float[Numbers, " term"]) -> Float[Array, ""]:
     """Log marginal density of the standardized target (natural logarithm), without the structure prior.
 
     `-n/2 log(pi rss) + lgamma(n/2) - 1/2 log|A_S| + 1/2 sum_S log lam`: the scale-invariant prior on the noise
@@ -154,9 +155,9 @@ def log_evidence(fit: Factorization, count: Float[Array, ""], ridge: Float[Array
 
 def price(
     fit: Factorization,
-    count: Float[Array, ""],
-    ridge: Float[Array, " term"],
-    cause: Int[Array, " term"],
+    count: Float[Numbers, ""],
+    ridge: Float[Numbers, " term"],
+    cause: Int[Numbers, " term"],
     prior: TargetPrior,
 ) -> TargetGains:
     """The price of every addition, removal and replacement at one target (module docstring)."""

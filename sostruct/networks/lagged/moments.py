@@ -13,10 +13,10 @@ from __future__ import annotations
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from numpy.typing import NDArray
 
-from sostruct.numerics import double_precision
+from sostruct.numerics import Numbers, double_precision
 
 
 class Moments(eqx.Module):
@@ -50,14 +50,14 @@ class LaggedData(eqx.Module):
         target_mean, target_scale: the same of every target [target].
     """
 
-    gram: Float[Array, "term term"]
-    cross: Float[Array, "target term"]
-    power: Float[Array, " target"]
-    count: Float[Array, ""]
-    term_mean: Float[Array, " term"]
-    term_scale: Float[Array, " term"]
-    target_mean: Float[Array, " target"]
-    target_scale: Float[Array, " target"]
+    gram: Float[Numbers, "term term"]
+    cross: Float[Numbers, "target term"]
+    power: Float[Numbers, " target"]
+    count: Float[Numbers, ""]
+    term_mean: Float[Numbers, " term"]
+    term_scale: Float[Numbers, " term"]
+    target_mean: Float[Numbers, " target"]
+    target_scale: Float[Numbers, " target"]
 
 
 def moments(values: NDArray[np.float64], max_lag: int) -> Moments:
@@ -99,13 +99,15 @@ def standardized(raw: Moments) -> LaggedData:
     np.fill_diagonal(correlation, 1.0)
     location = mean + np.tile(raw.offset, raw.max_lag + 1)
     with double_precision():
-        return LaggedData(
-            gram=jnp.asarray(raw.count * correlation[variables:, variables:]),
-            cross=jnp.asarray(raw.count * correlation[:variables, variables:]),
-            power=jnp.asarray(np.full(variables, raw.count)),
-            count=jnp.asarray(raw.count),
-            term_mean=jnp.asarray(location[variables:]),
-            term_scale=jnp.asarray(scale[variables:]),
-            target_mean=jnp.asarray(location[:variables]),
-            target_scale=jnp.asarray(scale[:variables]),
-        )
+        gram = jnp.asarray(raw.count * correlation[variables:, variables:])
+        cross = jnp.asarray(raw.count * correlation[:variables, variables:])
+    return LaggedData(
+        gram=gram,
+        cross=cross,
+        power=np.full(variables, raw.count),
+        count=np.asarray(raw.count),
+        term_mean=location[variables:],
+        term_scale=scale[variables:],
+        target_mean=location[:variables],
+        target_scale=scale[:variables],
+    )

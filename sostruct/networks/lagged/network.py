@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -25,7 +24,6 @@ from sostruct.networks.lagged.evidence import TargetPrior
 from sostruct.networks.lagged.moments import LaggedData, moments, standardized
 from sostruct.networks.lagged.packed import LaggedGains, PackedLagged, with_rows
 from sostruct.networks.lagged.terms import LinearTerms
-from sostruct.numerics import double_precision
 from sostruct.surprise import Signals
 
 
@@ -86,14 +84,13 @@ class LaggedNetwork(AbstractNetwork):
             for source, lag in [terms.links[term]]
         ]
         topology = Topology(tuple(Node(name, "series") for name in terms.variables), ())
-        with double_precision():
-            prior = TargetPrior(
-                log_odds=jnp.asarray(np.full((count, size), np.log(share / (1 - share)))),
-                allowed=jnp.asarray(rules.allowed),
-                required=jnp.asarray(rules.required),
-                required_cause=jnp.asarray(rules.required_cause),
-            )
-            packed = _blank(Capacity.of(topology), terms, prior, ridge)
+        prior = TargetPrior(
+            log_odds=np.full((count, size), np.log(share / (1 - share))),
+            allowed=rules.allowed,
+            required=rules.required,
+            required_cause=rules.required_cause,
+        )
+        packed = _blank(Capacity.of(topology), terms, prior, ridge)
         bare = cls(topology, packed, terms)
         return bare.edited([AddEdge(edge) for edge in edges], key=jax.random.key(0)) if edges else bare
 
@@ -275,9 +272,9 @@ def _blank(capacity: Capacity, terms: LinearTerms, prior: TargetPrior, ridge: fl
         mask=np.zeros((count, width), bool),
         weight=np.zeros((count, width)),
         inverse=np.zeros((count, width, width)),
-        noise=jnp.asarray(np.ones(count)),
-        ridge=jnp.asarray(np.full(terms.size, float(ridge))),
-        cause=jnp.asarray(terms.causes),
+        noise=np.ones(count),
+        ridge=np.full(terms.size, float(ridge)),
+        cause=terms.causes,
         prior=prior,
         capacity=capacity,
     )

@@ -20,6 +20,7 @@ from sostruct.networks.base import AbstractPacked
 from sostruct.networks.lagged import evidence
 from sostruct.networks.lagged.evidence import TargetGains, TargetPrior
 from sostruct.networks.lagged.moments import LaggedData
+from sostruct.numerics import Numbers
 from sostruct.surprise import AbstractGains, Signals
 
 _CHUNK_ELEMENTS = 2**21
@@ -65,13 +66,13 @@ class PackedLagged(AbstractPacked):
         capacity: the sizes compiled code depends on.
     """
 
-    active: Int[Array | np.ndarray, "target slot"]
-    mask: Bool[Array | np.ndarray, "target slot"]
-    weight: Float[Array | np.ndarray, "target slot"]
-    inverse: Float[Array | np.ndarray, "target slot slot"]
-    noise: Float[Array, " target"]
-    ridge: Float[Array, " term"]
-    cause: Int[Array, " term"]
+    active: Int[Numbers, "target slot"]
+    mask: Bool[Numbers, "target slot"]
+    weight: Float[Numbers, "target slot"]
+    inverse: Float[Numbers, "target slot slot"]
+    noise: Float[Numbers, " target"]
+    ridge: Float[Numbers, " term"]
+    cause: Int[Numbers, " term"]
     prior: TargetPrior
     capacity: Capacity = eqx.field(static=True)
 
@@ -99,7 +100,7 @@ class PackedLagged(AbstractPacked):
         best = [jnp.max(table, axis=1) for table in (gains.add, gains.prune, gains.rewire)]
         signals = Signals(
             surprise=-found.likelihood,
-            expected=data.count / 2 * (jnp.log(noise) + math.log(2 * math.pi) + 1),
+            expected=jnp.asarray(data.count / 2 * (jnp.log(noise) + math.log(2 * math.pi) + 1)),
             error=jnp.sqrt(noise),
             precision=1 / noise,
             count=jnp.broadcast_to(data.count, noise.shape),
@@ -123,10 +124,10 @@ class PackedLagged(AbstractPacked):
 class _Row(eqx.Module):
     """What one target's regression is made from; stacked over targets."""
 
-    cross: Float[Array, "*target term"]
-    power: Float[Array, "*target"]
-    active: Int[Array | np.ndarray, "*target slot"]
-    mask: Bool[Array | np.ndarray, "*target slot"]
+    cross: Float[Numbers, "*target term"]
+    power: Float[Numbers, "*target"]
+    active: Int[Numbers, "*target slot"]
+    mask: Bool[Numbers, "*target slot"]
     prior: TargetPrior
 
 
