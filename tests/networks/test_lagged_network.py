@@ -6,7 +6,9 @@ import pytest
 
 from sostruct.errors import ConfigError, GraphError
 from sostruct.graph import AddEdge, AddNode, Edge, RemoveEdge, Rewire, Topology
+from sostruct.networks.lagged import packed
 from sostruct.networks.lagged.network import LaggedNetwork
+from sostruct.numerics import double_precision
 
 from .reference import series
 
@@ -171,3 +173,15 @@ def test_draws_are_legal_uniform_and_seeded() -> None:
     assert set(counts) == {("b", 2), ("c", 1), ("c", 2)}
     assert min(counts.values()) > 150
     assert [one.edit for one in network.draw(key=KEY)] == [one.edit for one in network.draw(key=KEY)]
+
+
+@pytest.mark.parametrize("elements", [1, 150, 10_000])
+def test_chunks_of_targets_change_no_number(elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = LaggedNetwork.bare(NAMES, 4).edited([link("a", "b"), link("c", "b", 3)], key=KEY)
+    data = network.prepare(series(9, 3, 60))
+    _, expected = network.epoch(data, key=KEY)
+    monkeypatch.setattr(packed, "_CHUNK_ELEMENTS", elements)
+    with double_precision():
+        _, signals = network.packed.epoch(data, key=KEY)
+    np.testing.assert_allclose(signals.surprise, expected.surprise, rtol=1e-13)
+    np.testing.assert_allclose(signals.gains.add, expected.gains.add, rtol=1e-9)

@@ -79,17 +79,18 @@ class PackedLagged(AbstractPacked):
     def epoch(self, data: LaggedData, *, key: PRNGKeyArray) -> tuple[PackedLagged, Signals]:
         """Exact posteriors of the present graph and the price of every edit of it. Deterministic: `key` is unused."""
         del key
+        ridge, cause = jnp.asarray(self.ridge), jnp.asarray(self.cause)
 
         def target(row: _Row) -> _Outcome:
-            fit = evidence.factorize(data.gram, row.cross, row.power, self.ridge, row.active, row.mask)
+            fit = evidence.factorize(data.gram, row.cross, row.power, ridge, row.active, row.mask)
             return _Outcome(
-                gains=evidence.price(fit, data.count, self.ridge, self.cause, row.prior),
+                gains=evidence.price(fit, data.count, ridge, cause, row.prior),
                 weight=fit.weight,
                 inverse=fit.inverse,
                 schur=fit.schur,
                 residual_moment=fit.residual_moment,
                 rss=fit.rss,
-                likelihood=evidence.log_evidence(fit, data.count, self.ridge),
+                likelihood=evidence.log_evidence(fit, data.count, ridge),
                 structure=jnp.sum(jnp.where(fit.mask, row.prior.log_odds[fit.terms], 0.0)),
             )
 
@@ -145,11 +146,12 @@ class _Outcome(eqx.Module):
 
 
 def _over_targets(function: Callable[[_Row], _Outcome], rows: _Row, elements_per_target: int) -> _Outcome:
-    """`function` over all targets, vmapped within chunks whose slot x term tables fit `_CHUNK_ELEMENTS`."""
+    """`function` over all targets, vmapped within equal chunks whose slot x term tables fit `_CHUNK_ELEMENTS`."""
     targets = rows.power.shape[0]
-    chunk = max(1, min(targets, _CHUNK_ELEMENTS // elements_per_target))
-    if chunk == targets:
+    chunks = -(-targets // max(1, _CHUNK_ELEMENTS // elements_per_target))
+    if chunks == 1:
         return jax.vmap(function)(rows)
+    chunk = -(-targets // chunks)
     mapped: _Outcome = jax.lax.map(function, rows, batch_size=chunk)
     return mapped
 
