@@ -51,7 +51,7 @@ def constraints(
         else:
             pinned_cause[effect, cause] = True
     start = pinned.copy()
-    for effect, cause in zip(*np.nonzero(pinned_cause), strict=True):
+    for effect, cause in np.argwhere(pinned_cause).tolist():
         column = np.flatnonzero((terms.causes == cause) & allowed[effect])
         if not start[effect, column].any():
             start[effect, column[0]] = True
