@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sostruct.app.configuration import OPT_IN, Settings
 from sostruct.app.footprint import remove_empty
+from sostruct.app.foreign import check_hydra_targets
 from sostruct.errors import ConfigError, SostructError
 
 _INTERNALS = ("full_key:", "object_type=", "reference_type=", "Config search path", "provider=")
@@ -119,6 +120,8 @@ def main() -> None:
     ConfigStore.instance().store(name="schema", node=Settings)
     OmegaConf.register_new_resolver("run_id", _run_id, use_cache=True, replace=True)
     with _refusals():
+        if not _opted_in(sys.argv[1:]):
+            check_hydra_targets(sys.argv[1:], _configs())
         _app()
 
 

@@ -186,3 +186,20 @@ def test_targets_on_the_command_line_are_checked_too(sostruct, workplace):
     refused(sostruct(nested), "growth.accept", "os.system")
     listed = "+growth.restraints=[{_target_:sostruct.growth.restraint.Budget},{_target_:os.system,command:true}]"
     refused(sostruct(listed), "growth.restraints[1]", "os.system")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "hydra:\n  callbacks:\n    theirs:\n      _target_: outside.Outside\n      mark: {mark}\n",
+        "hydra:\n  launcher:\n    _target_: outside.Outside\n",
+        "hydra:\n  callbacks:\n    theirs:\n      _target_: hydra.utils.log.manager.root.handlers.clear\n",
+    ],
+)
+def test_hydra_itself_runs_nothing_foreign(sostruct, workplace, outside, settings):
+    text = "# @package _global_\n" + settings.format(mark=outside)
+    (workplace / "mine" / "experiment" / "deep.yaml").write_text(text)
+    refused(sostruct(OPTIONS, "experiment=deep", "task=var"), "Cannot use hydra.", "neither Hydra's nor sostruct's")
+    refused(sostruct("--config-dir", "mine", "-m", "experiment=deep", "seed=0,1"), "Cannot use hydra.")
+    assert "outside" not in sys.modules
+    assert not outside.exists()
