@@ -48,7 +48,7 @@ def imports(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_down(path: Path) -> None:
     own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    assert own in FLOORS, f"{own} has no floor: give it one in DESIGN and here"
+    assert own in FLOORS, f"{own} has no floor: give it one here"
     for name in imports(path):
         other = room(name)
         assert other == own or FLOORS[other] < FLOORS[own] or {own, other} in ({"app", "cli"}, {"errors", "graph"}), (

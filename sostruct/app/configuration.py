@@ -127,6 +127,11 @@ def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 def _check_all(node: DictConfig, external: bool) -> None:
     own = str(node._get_full_key(None))
+    if not node.get("_target_"):
+        raise ConfigError(
+            f"Cannot build {own}. This is because it has no `_target_`. Try one of its options, as `sostruct --help` "
+            "lists them."
+        )
     for key, target in targets(node, own):
         _check(key, target, external)
 

@@ -53,7 +53,7 @@ class Recorder:
 
     @classmethod
     def resumed(
-        cls, folder: Path, blank: AbstractNetwork, data: str
+        cls, folder: Path, blank: AbstractNetwork, data: str, key: tuple[int, ...]
     ) -> tuple[Recorder, AbstractNetwork, Header, Journal, SignalHistory]:
         """Cuts a folder's files back to its checkpoint and returns the run as it was then.
 
@@ -61,15 +61,21 @@ class Recorder:
             folder: a run folder with a checkpoint.
             blank: a network of the same settings before any edit.
             data: fingerprint of the data at hand.
+            key: random key data of the run.
 
         Raises:
-            RunError: the checkpoint is unreadable, of another schema version, or of other data.
+            RunError: the checkpoint is unreadable, of another schema version, of other data, or of another key.
         """
         network, header = restore(folder, blank)
         if header.data != data:
             raise RunError(
                 f"Cannot resume {folder}. This is because it was run on other data than those now at hand. Try the "
                 "original file, or a new run."
+            )
+        if header.key != key:
+            raise RunError(
+                f"Cannot resume {folder}. This is because it was begun with another random key ({header.key}, now "
+                f"{key}). Try the seed it was begun with, or a new run."
             )
         try:
             journal_file = AppendedFile(folder / JOURNAL, header.sizes[JOURNAL])

@@ -1,4 +1,4 @@
-"""The loop of DESIGN's one idea: an epoch reports surprise, the controller turns it into edits, until nothing is worth
+"""The loop: an epoch reports surprise, the controller turns it into edits, until nothing is worth
 editing.
 
 A run is deterministic given network, data, controller and key: the key of epoch e is `fold_in(key, e)`, so a resumed
@@ -106,7 +106,7 @@ def run(
     if folder is not None:
         mark = fingerprint(data)
         if (folder / CHECKPOINT).exists():
-            recorder, network, header, journal, history = Recorder.resumed(folder, network, mark)
+            recorder, network, header, journal, history = Recorder.resumed(folder, network, mark, _key_data(key))
             state, start, settled = dict(header.rule), header.epoch, header.settled
         else:
             recorder = Recorder.fresh(folder, network)

@@ -7,6 +7,8 @@ has not seen, or by running the counterfactual.
 from __future__ import annotations
 
 import abc
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -50,18 +52,20 @@ class PositiveEvidence(AbstractAccept):
 class Counterfactual(AbstractAccept):
     """Re-prices every candidate by running it: evidence of an epoch with the edit minus an epoch without.
 
-    The price of any rule that has none of its own. The best of K costs log K, and `threshold` comes on top.
+    The price of any rule that has none of its own. Choosing among the K candidates of a target costs log K, which is
+    taken off every price; `threshold` comes on top.
     """
 
     threshold: float = 1e-6
 
     def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
-        """Wanted iff the counterfactual nats exceed `threshold`."""
+        """Wanted iff the counterfactual nats, less log K, exceed `threshold`."""
         if not candidates:
             return []
         nats = evaluate([(candidate.edit,) for candidate in candidates])
+        rivals = Counter(candidate.target for candidate in candidates)
         repriced = [
-            Candidate(candidate.target, candidate.edit, float(gain))
+            Candidate(candidate.target, candidate.edit, float(gain) - math.log(rivals[candidate.target]))
             for candidate, gain in zip(candidates, nats, strict=True)
         ]
         return PositiveEvidence(self.threshold).judge(repriced, evaluate=evaluate)

@@ -203,3 +203,7 @@ def test_hydra_itself_runs_nothing_foreign(sostruct, workplace, outside, setting
     refused(sostruct("--config-dir", "mine", "-m", "experiment=deep", "seed=0,1"), "Cannot use hydra.")
     assert "outside" not in sys.modules
     assert not outside.exists()
+
+
+def test_a_part_without_a_target_is_refused(sostruct):
+    refused(sostruct("~task._target_"), "task", "_target_")

@@ -182,3 +182,9 @@ def test_a_growing_run_compiles_once_per_doubling(monkeypatch: pytest.MonkeyPatc
     finished = run(crowded, series(2, 8, 300), Controller(all_rules["random"](parents=20)))
     assert finished.network.packed.capacity.degree == 32
     assert eqx.debug.get_num_traces(counted) == 3
+
+
+def test_another_key_is_refused(tmp_path: Path) -> None:
+    run(bare(), VALUES, controller("random"), epochs=1, key=jax.random.key(1), folder=tmp_path)
+    with pytest.raises(RunError, match="another random key"):
+        run(bare(), VALUES, controller("random"), key=jax.random.key(2), folder=tmp_path)

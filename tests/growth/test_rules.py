@@ -171,3 +171,12 @@ def test_a_rule_that_never_fires_is_not_waited_for(case) -> None:
     rule = GrowthRule(Never(), Evidence(), Always())
     _, state = rule.propose(network, signals, rule.init(network), evaluate=priced(network, data), key=KEY)
     assert not rule.waiting(state)
+
+
+def test_a_counterfactual_price_pays_for_the_choice_among_candidates(case) -> None:
+    network, data, signals = case
+    candidates = network.candidates(signals, best=3, moves=frozenset({"add"}))
+    proposals = Counterfactual().judge(candidates, evaluate=priced(network, data))
+    for candidate, proposal in zip(candidates, proposals, strict=True):
+        assert proposal.nats == pytest.approx(candidate.nats - math.log(3), abs=1e-8)
+        assert proposal.wanted == (proposal.nats > 1e-6)

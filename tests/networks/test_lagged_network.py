@@ -185,3 +185,11 @@ def test_chunks_of_targets_change_no_number(elements: int, monkeypatch: pytest.M
         _, signals = network.packed.epoch(data, key=KEY)
     np.testing.assert_allclose(signals.surprise, expected.surprise, rtol=1e-13)
     np.testing.assert_allclose(signals.gains.add, expected.gains.add, rtol=1e-9)
+
+
+@pytest.mark.parametrize("required", [("a", "b", 2), ("a", "b")])
+def test_an_edit_that_drops_a_required_edge_is_refused(required: tuple) -> None:
+    network = LaggedNetwork.bare(NAMES, 3, required=[required])
+    (edge,) = network.topology.edges
+    with pytest.raises(GraphError, match="a -> b"):
+        network.edited([RemoveEdge("a", "b", lag=edge.lag)], key=KEY)

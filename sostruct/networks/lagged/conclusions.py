@@ -96,8 +96,6 @@ def conclude(packed: PackedLagged, signals: Signals, data: LaggedData) -> Conclu
 
 def _any_lag(nats: Table, causes: NDArray[np.int64], variables: int) -> Table:
     """log sum over the terms of each cause of exp nats [target, cause]; -inf where every term is forbidden."""
-    summed = np.full((len(nats), variables), -np.inf)
-    for rank in range(np.bincount(causes).max()):
-        terms = np.array([np.flatnonzero(causes == cause)[rank] for cause in range(variables)])
-        summed = np.logaddexp(summed, nats[:, terms])
+    by_cause = np.argsort(causes, kind="stable").reshape(variables, -1)
+    summed: Table = np.logaddexp.reduce(nats[:, by_cause], axis=2)
     return summed

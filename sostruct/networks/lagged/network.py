@@ -7,7 +7,7 @@ exactly as an uninterrupted one; and an edit rewrites only the rows of the targe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -219,12 +219,34 @@ def _moved(network: LaggedNetwork, topology: Topology, touched: Collection[str])
         if not allowed[target, row].all():
             barred = next(term for term in row if not allowed[target, term])
             raise _forbidden(terms.variables[target], terms.links[barred])
+    _check_required(network, rows)
     return LaggedNetwork(topology, with_rows(network.packed, rows), terms)
 
 
 @lru_cache(maxsize=2**15)
 def _addition(link: tuple[str, int], target: str) -> AddEdge:
     return AddEdge(Edge(link[0], target, lag=link[1]))
+
+
+def _check_required(network: LaggedNetwork, rows: Mapping[int, Sequence[int]]) -> None:
+    """Refuses active terms (by changed target) that leave out what must be a parent of the target."""
+    terms = network.terms
+    required, pairs = (
+        np.asarray(mask) for mask in (network.packed.prior.required, network.packed.prior.required_cause)
+    )
+    if not required.any() and not pairs.any():
+        return
+    causes = terms.causes
+    for target, row in rows.items():
+        lost = [terms.links[term] for term in np.flatnonzero(required[target]) if term not in row]
+        present = set(causes[row].tolist())
+        gone = [(terms.variables[cause], None) for cause in np.flatnonzero(pairs[target]) if cause not in present]
+        for source, lag in (*lost, *gone):
+            where = "" if lag is None else f" at lag {lag}"
+            raise GraphError(
+                f"Cannot do without the edge {source} -> {terms.variables[target]}{where}. This is because it is "
+                "required. Try another edit, or take it off the list of required ones."
+            )
 
 
 def _forbidden(target: str, link: tuple[str, int]) -> GraphError:
