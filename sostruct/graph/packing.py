@@ -48,6 +48,7 @@ class Capacity:
         kinds: the node kinds present.
         functions: the coupling functions present.
         children_degree: children per node, all lags together; a power of two.
+        traits: whatever else about the graph a network compiles differently for; the network's own words.
 
     Raises:
         GraphError: a size is not a power of two.
@@ -60,6 +61,7 @@ class Capacity:
     kinds: frozenset[str]
     functions: frozenset[str]
     children_degree: int = DEGREE_FLOOR
+    traits: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for size in ("levels", "input_width", "hidden_width", "degree", "children_degree"):
@@ -89,6 +91,7 @@ class Capacity:
             kinds=self.kinds | other.kinds,
             functions=self.functions | other.functions,
             children_degree=max(self.children_degree, other.children_degree),
+            traits=self.traits | other.traits,
         )
 
     @property

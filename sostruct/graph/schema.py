@@ -236,7 +236,13 @@ _BELIEF = {"mean": 0.0, "precision": 1.0, "tonic_volatility": -4.0, "tonic_drift
 
 register_kind(NodeKind("series"))
 register_kind(NodeKind("continuous", _BELIEF, positive=frozenset({"precision"})))
-register_kind(NodeKind("volatile", _BELIEF, positive=frozenset({"precision"})))
+register_kind(
+    NodeKind(
+        "volatile",
+        {**_BELIEF, **{f"volatility_{name}": value for name, value in _BELIEF.items()}},
+        positive=frozenset({"precision", "volatility_precision"}),
+    )
+)
 register_kind(NodeKind("binary"))
 register_kind(NodeKind("constant"))
 

@@ -1,0 +1,201 @@
+"""What a kind of node is: how it predicts, what it observes, what it tells its parents.
+
+Every method is elementwise: it is written for one node and holds for a level of them, so the packed schedule applies it
+to arrays and the unrolled schedule to scalars, and both are the same mathematics. A new kind is one file in this folder
+that ends in `register(...)`; schedules, packing, results and tests find it through `KINDS`.
+
+Notation of the docstrings: posterior mean m and precision p, prediction mh and ph, value error d = m - mh, volatility
+error D (Mathys et al. 2014; Weber et al. 2023, arXiv 2305.10937).
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from sostruct.networks.hgf.couplings import Real
+from sostruct.networks.hgf.updates.base import AbstractChildren, Options, Prediction
+
+
+class Drive(NamedTuple):
+    """What the parents contribute to a prediction, summed over them.
+
+    Attributes:
+        value: sum over value parents of w g(mh_b).
+        value_variance: sum over value parents of (w g'(mh_b))^2 / ph_b; used by the relaxed filter.
+        volatility: sum over volatility parents of kap mh_c, relaxed: + kap^2 / (2 ph_c).
+        volatility_parents: their number.
+    """
+
+    value: Real
+    value_variance: Real
+    volatility: Real
+    volatility_parents: Real
+
+
+class Clock(NamedTuple):
+    """Elapsed time of one step.
+
+    Attributes:
+        dt: time since the step before, the same for every node.
+        regular: whether dt is 1 throughout, known when compiling.
+    """
+
+    dt: Real
+    regular: bool
+
+
+class ValueMessage(NamedTuple):
+    """What a child tells its value parents about its linear predictor.
+
+    Attributes:
+        precision: q, how sharply the child saw it.
+        error: r d, the precision-weighted error.
+        curvature: q d where the second derivative of a coupling counts, else 0.
+    """
+
+    precision: Real
+    error: Real
+    curvature: Real
+
+
+class Observation(NamedTuple):
+    """What an observed input says about its linear predictor eta = sum w g(x), whose prediction is Gaussian.
+
+    Attributes:
+        log_density: log of its marginal predictive density or probability, nats.
+        pull: d log_density / d mean: the mean of anything correlated with eta moves by its covariance times this.
+        shrink: -d^2 log_density / d mean^2: its variance falls by its squared covariance times this.
+        entropy: expected surprise of the same prediction, nats.
+    """
+
+    log_density: Real
+    pull: Real
+    shrink: Real
+    entropy: Real
+
+
+class AbstractKind(abc.ABC):
+    """Mathematics of one kind of node: an `AbstractLatent`, an `AbstractInput`, or both.
+
+    Attributes:
+        name: as graphs name it; its parameters are registered in `sostruct.graph`.
+        state: names of its beliefs beside "mean" and "precision".
+    """
+
+    name: ClassVar[str]
+    state: ClassVar[tuple[str, ...]] = ()
+
+    @abc.abstractmethod
+    def initial(self, parameters: Mapping[str, Real]) -> dict[str, Real]:
+        """Beliefs before the first step: "mean", "precision" and the kind's own `state`."""
+
+    @abc.abstractmethod
+    def held(self, state: Mapping[str, Real], prediction: Prediction) -> dict[str, Real]:
+        """Beliefs after a step without news: the prediction."""
+
+
+class AbstractLatent(AbstractKind):
+    """A kind that can be a hidden state.
+
+    Attributes:
+        varies: whether its prediction has a variance, and so whether news can change it.
+        caused: whether it can have parents.
+    """
+
+    varies: ClassVar[bool] = True
+    caused: ClassVar[bool] = True
+
+    @abc.abstractmethod
+    def predict(
+        self, parameters: Mapping[str, Real], state: Mapping[str, Real], drive: Drive, clock: Clock, options: Options
+    ) -> Prediction:
+        """The prediction of a hidden state."""
+
+    @abc.abstractmethod
+    def posterior(
+        self, state: Mapping[str, Real], prediction: Prediction, children: AbstractChildren, options: Options
+    ) -> dict[str, Real]:
+        """Beliefs after the children's news."""
+
+
+class AbstractInput(AbstractKind):
+    """A kind that can be observed.
+
+    Attributes:
+        gaussian: whether its predictive density is Gaussian in its linear predictor.
+    """
+
+    gaussian: ClassVar[bool] = True
+
+    @abc.abstractmethod
+    def predict_input(
+        self, parameters: Mapping[str, Real], state: Mapping[str, Real], drive: Drive, clock: Clock, options: Options
+    ) -> Prediction:
+        """The prediction of an observed node, which is its parents' sum: no dt, no autoconnection."""
+
+    @abc.abstractmethod
+    def observe(
+        self,
+        parameters: Mapping[str, Real],
+        state: Mapping[str, Real],
+        prediction: Prediction,
+        value: Real,
+        options: Options,
+    ) -> dict[str, Real]:
+        """Beliefs once `value` is seen."""
+
+    @abc.abstractmethod
+    def input_message(self, prediction: Prediction, value: Real) -> ValueMessage:
+        """What an observed input tells its value parents."""
+
+    @abc.abstractmethod
+    def observation(self, prediction: Prediction, mean: Real, variance: Real, value: Real) -> Observation:
+        """The predictive density of `value` when the linear predictor is Gaussian with `mean` and `variance`."""
+
+    @abc.abstractmethod
+    def refusal(self, values: NDArray[np.float64]) -> str | None:
+        """Why one of `values` (no NaN among them) cannot be observed, as "... is not ...", or None."""
+
+
+_kinds: dict[str, AbstractKind] = {}
+KINDS: Mapping[str, AbstractKind] = MappingProxyType(_kinds)
+"""Every kind of belief node by name: a live view."""
+
+
+def register(kind: AbstractKind) -> AbstractKind:
+    """Make a kind known to every belief network, and return it."""
+    _kinds[kind.name] = kind
+    return kind
+
+
+def latent_message(prediction: Prediction, mean: Real, precision: Real, options: Options) -> ValueMessage:
+    """What a hidden state tells its value parents.
+
+    Mean field, q = r = ph: the posterior of the child is taken as an observation with the precision of its prediction.
+    Relaxed, with y = p - ph the child's own news and pc its conditional precision:
+    q = pc y / (pc + y), r = pc p / (pc + y).
+    """
+    error = mean - prediction.mean
+    if not options.relaxed:
+        sharp = 1.0 / prediction.variance
+        return ValueMessage(sharp, sharp * error, sharp * error)
+    news = precision - 1.0 / prediction.variance
+    share = 1.0 / (1.0 + news * prediction.conditional)
+    return ValueMessage(news * share, precision * share * error, news * share * error)
+
+
+def zeros(like: Real) -> Real:
+    """Zeros of the same shape and type."""
+    return jnp.zeros_like(like)
+
+
+def gaussian_held(prediction: Prediction) -> dict[str, Real]:
+    """The prediction as posterior."""
+    return {"mean": prediction.mean, "precision": 1.0 / prediction.variance}

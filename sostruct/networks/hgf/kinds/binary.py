@@ -1,0 +1,93 @@
+"""The binary input: an outcome 0 or 1 whose log odds are the sum of its value parents (Mathys et al. 2011)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from sostruct.networks.hgf.couplings import Real
+from sostruct.networks.hgf.kinds.base import AbstractInput, Clock, Drive, Observation, ValueMessage, gaussian_held, register, zeros
+from sostruct.networks.hgf.updates.base import Options, Prediction
+
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(32)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+_CLIP = 1e-6
+
+
+@final
+class Binary(AbstractInput):
+    """An observed 0 or 1.
+
+    mh = sigmoid(sum_b w g(mh_b)), clipped to [1e-6, 1 - 1e-6], with variance s = mh (1 - mh). As a child it tells its
+    value parents q = s and r d = u - mh. Its predictive probability integrates the sigmoid over the parents' Gaussian
+    by 32-point Gauss-Hermite quadrature; the literature's plug-in -log mh leaves their uncertainty out.
+    """
+
+    name: ClassVar[str] = "binary"
+    gaussian: ClassVar[bool] = False
+
+    def initial(self, parameters: Mapping[str, Real]) -> dict[str, Real]:
+        """An even chance."""
+        del parameters
+        return {"mean": jnp.asarray(0.5), "precision": jnp.asarray(0.25)}
+
+    def held(self, state: Mapping[str, Real], prediction: Prediction) -> dict[str, Real]:
+        """The prediction."""
+        del state
+        return gaussian_held(prediction)
+
+    def predict_input(
+        self, parameters: Mapping[str, Real], state: Mapping[str, Real], drive: Drive, clock: Clock, options: Options
+    ) -> Prediction:
+        """The chance of a 1; `variance` is 1 / s, so that the "precision" reported is s, as in the literature."""
+        del parameters, state, clock, options
+        chance = jnp.clip(jax.nn.sigmoid(drive.value), _CLIP, 1.0 - _CLIP)
+        variance = 1.0 / (chance * (1.0 - chance))
+        none = zeros(chance)
+        return Prediction(chance, variance, variance, variance, none, none, none + 1.0, none, {})
+
+    def observe(
+        self,
+        parameters: Mapping[str, Real],
+        state: Mapping[str, Real],
+        prediction: Prediction,
+        value: Real,
+        options: Options,
+    ) -> dict[str, Real]:
+        """m = u; the precision reported is s."""
+        del parameters, state, options
+        return {"mean": value, "precision": 1.0 / prediction.variance}
+
+    def input_message(self, prediction: Prediction, value: Real) -> ValueMessage:
+        """q = s, r d = u - mh, without a curvature term: the precision it adds is never negative."""
+        error = value - prediction.mean
+        return ValueMessage(1.0 / prediction.variance, error, zeros(error))
+
+    def observation(self, prediction: Prediction, mean: Real, variance: Real, value: Real) -> Observation:
+        """Bernoulli with P(1) = E[sigmoid(eta)]; the pull and shrink of the moment-matched Gaussian of eta."""
+        del prediction
+        safe = jnp.maximum(variance, jnp.finfo(variance.dtype).eps)
+        nodes = jnp.asarray(_NODES, safe.dtype)
+        weights = jnp.asarray(_WEIGHTS, safe.dtype)
+        deviation = jnp.sqrt(safe)[..., None] * nodes
+        log_odds = jnp.where(value > 0.5, 1.0, -1.0)[..., None] * (mean[..., None] + deviation)
+        likelihood = weights * jax.nn.sigmoid(log_odds)
+        chance = jnp.sum(likelihood, -1)
+        shift = jnp.sum(likelihood * deviation, -1) / chance
+        tilted = jnp.sum(likelihood * deviation**2, -1) / chance - shift**2
+        other = 1.0 - chance
+        entropy = -chance * jnp.log(chance) - other * jnp.log(jnp.maximum(other, jnp.finfo(other.dtype).tiny))
+        return Observation(jnp.log(chance), shift / safe, (safe - tilted) / safe**2, entropy)
+
+    def refusal(self, values: NDArray[np.float64]) -> str | None:
+        """Outcomes are 0 or 1."""
+        bad = values[(values != 0.0) & (values != 1.0)]
+        return f"{bad[0]} is not 0 or 1" if bad.size else None
+
+
+register(Binary())

@@ -1,0 +1,49 @@
+"""The constant node: always 1 with certainty, so that its couplings are biases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, final
+
+import jax.numpy as jnp
+
+from sostruct.networks.hgf.couplings import Real
+from sostruct.networks.hgf.kinds.base import AbstractLatent, Clock, Drive, register, zeros
+from sostruct.networks.hgf.updates.base import AbstractChildren, Options, Prediction
+
+
+@final
+class Constant(AbstractLatent):
+    """mh = m = 1 with infinite expected precision; as a parent it adds its strength and no uncertainty."""
+
+    name: ClassVar[str] = "constant"
+    varies: ClassVar[bool] = False
+    caused: ClassVar[bool] = False
+
+    def initial(self, parameters: Mapping[str, Real]) -> dict[str, Real]:
+        """Mean 1; the precision is never used."""
+        del parameters
+        return {"mean": jnp.asarray(1.0), "precision": jnp.asarray(1.0)}
+
+    def held(self, state: Mapping[str, Real], prediction: Prediction) -> dict[str, Real]:
+        """What it always is."""
+        del prediction
+        return {"mean": state["mean"], "precision": state["precision"]}
+
+    def predict(
+        self, parameters: Mapping[str, Real], state: Mapping[str, Real], drive: Drive, clock: Clock, options: Options
+    ) -> Prediction:
+        """1 without variance."""
+        del parameters, drive, clock, options
+        none = zeros(state["mean"])
+        return Prediction(none + 1.0, none, none, none, none, none, none + 1.0, none, {})
+
+    def posterior(
+        self, state: Mapping[str, Real], prediction: Prediction, children: AbstractChildren, options: Options
+    ) -> dict[str, Real]:
+        """Nothing is learnt about a constant."""
+        del prediction, children, options
+        return {"mean": state["mean"], "precision": state["precision"]}
+
+
+register(Constant())

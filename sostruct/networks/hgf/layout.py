@@ -1,0 +1,191 @@
+"""A belief network as arrays: beliefs, parameters, coupling strengths and index tables by slot.
+
+Everything compiled code may know about the graph is here as data; what it is compiled for is the `Capacity`, whose
+traits name the few ways in which graphs differ for a filter: whether any coupling is a volatility coupling, whether a
+state or an input has several uncertain value parents, and whether inputs that are not Gaussian share ancestors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from typing import NamedTuple, final
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from numpy.typing import NDArray
+
+from sostruct.graph import Capacity, Packing, Topology, pack
+from sostruct.networks.hgf.couplings import Real
+from sostruct.networks.hgf.kinds import KINDS
+from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractLatent
+from sostruct.networks.hgf.updates import Options, Prediction
+from sostruct.numerics import Numbers
+
+VOLATILITY = "volatility couplings"
+COPARENTS = "states with several value parents"
+INPUT_COPARENTS = "inputs with several value parents"
+TANGLED = "correlated inputs that are not Gaussian"
+
+
+@final
+class Tables(eqx.Module):
+    """Who is connected to whom, by slot; padding is 0 or 0.0. Masks are numbers, so that they multiply.
+
+    Attributes:
+        kind: [slot] position of the kind in the capacity's names, -1 in padding.
+        parent: [slot, degree] slot of the parent.
+        parent_value: [slot, degree] 1 where the edge is a value coupling.
+        parent_volatility: likewise for volatility couplings.
+        parent_function: [slot, degree] position of the function in the capacity's names.
+        child: [slot, children_degree], and the following likewise.
+        child_column: where the edge stands in the child's row of parents.
+        child_value: as `parent_value`.
+        child_volatility: as `parent_volatility`.
+        child_function: as `parent_function`.
+        volatility_parents: [slot] number of volatility parents in the graph.
+        volatile: [slot] whether the node has a volatility child.
+    """
+
+    kind: Numbers
+    parent: Numbers
+    parent_value: Numbers
+    parent_volatility: Numbers
+    parent_function: Numbers
+    child: Numbers
+    child_column: Numbers
+    child_value: Numbers
+    child_volatility: Numbers
+    child_function: Numbers
+    volatility_parents: Numbers
+    volatile: Numbers
+
+
+def traits(topology: Topology, inputs: tuple[str, ...]) -> frozenset[str]:
+    """What a filter over this graph must be able to do; see the module's docstring."""
+    found = set()
+    observed = frozenset(inputs)
+    uncertain = {
+        node.name: not (isinstance(kind := KINDS[node.kind], AbstractLatent) and not kind.varies)
+        for node in topology.nodes
+    }
+    for node in topology.nodes:
+        parents = topology.parents(node.name)
+        if any(edge.coupling == "volatility" for edge in parents):
+            found.add(VOLATILITY)
+        if sum(edge.coupling == "value" and uncertain[edge.source] for edge in parents) > 1:
+            found.add(INPUT_COPARENTS if node.name in observed else COPARENTS)
+    if _tangled(topology, inputs, uncertain):
+        found.add(TANGLED)
+    return frozenset(found)
+
+
+def _tangled(topology: Topology, inputs: tuple[str, ...], uncertain: Mapping[str, bool]) -> bool:
+    """Whether an input that is not Gaussian shares an uncertain value ancestor with another input."""
+
+    def gaussian(name: str) -> bool:
+        kind = KINDS[topology.node(name).kind]
+        return isinstance(kind, AbstractInput) and kind.gaussian
+
+    if all(gaussian(name) for name in inputs):
+        return False
+    owners: dict[str, list[bool]] = {}
+    for name in inputs:
+        reached, waiting = set(), [name]
+        while waiting:
+            for edge in topology.parents(waiting.pop()):
+                if edge.coupling == "value" and uncertain[edge.source] and edge.source not in reached:
+                    reached.add(edge.source)
+                    waiting.append(edge.source)
+        for ancestor in reached:
+            owners.setdefault(ancestor, []).append(gaussian(name))
+    return any(len(seen) > 1 and not all(seen) for seen in owners.values())
+
+
+def packing(topology: Topology, inputs: tuple[str, ...], at_least: Capacity | None = None) -> Packing:
+    """The topology in slots, inputs first, in a capacity that carries its traits."""
+    needed = Capacity(1, 1, 1, 1, frozenset(), frozenset({"identity"}), 1, traits(topology, inputs))
+    return pack(topology, needed if at_least is None else needed.join(at_least), inputs)
+
+
+def tables(packed: Packing) -> Tables:
+    """Index tables of a packing."""
+
+    def of(coupling: NDArray[np.int32], code: int) -> NDArray[np.float64]:
+        return (coupling == code).astype(np.float64)
+
+    return Tables(
+        kind=packed.kind,
+        parent=packed.parent_source,
+        parent_value=of(packed.parent_coupling, 0),
+        parent_volatility=of(packed.parent_coupling, 1),
+        parent_function=np.maximum(packed.parent_function, 0),
+        child=packed.child_target,
+        child_column=packed.child_column,
+        child_value=of(packed.child_coupling, 0),
+        child_volatility=of(packed.child_coupling, 1),
+        child_function=np.maximum(packed.child_function, 0),
+        volatility_parents=of(packed.parent_coupling, 1).sum(1),
+        volatile=(packed.child_coupling == 1).any(1),
+    )
+
+
+@final
+class Wiring(eqx.Module):
+    """What a belief network is between steps: parameters and couplings by slot.
+
+    Attributes:
+        parameters: name -> [slot].
+        strength: [slot, degree] coupling strengths, 0 in padding.
+        tables: index tables.
+        capacity: sizes and vocabulary.
+        options: how the filter approximates.
+    """
+
+    parameters: dict[str, Numbers]
+    strength: Numbers
+    tables: Tables
+    capacity: Capacity = eqx.field(static=True)
+    options: Options = eqx.field(static=True)
+
+
+class Outcome(NamedTuple):
+    """What a step reports.
+
+    Attributes:
+        expected_mean: mh [slot].
+        expected_variance: 1 / ph [slot].
+        news: whether the node saw data in this step [slot].
+        surprise: joint, nats.
+        marginal: surprise of each input by itself, 0 where it is missing [input slot].
+        entropy: its expectation, 0 where it is missing [input slot].
+        invalid: 0 where the posterior was valid, else a code of `CAUSES` [slot].
+    """
+
+    expected_mean: Real
+    expected_variance: Real
+    news: Real
+    surprise: Real
+    marginal: Real
+    entropy: Real
+    invalid: Array
+
+
+CAUSES = (
+    "",
+    "its posterior precision is not positive",
+    "its posterior is not finite",
+    "its prediction is not finite",
+)
+"""Why a step could not be taken at a node; the node held its prediction instead."""
+
+
+def invalid_code(prediction: Prediction, posterior: Mapping[str, Real]) -> Array:
+    """Position in `CAUSES`, elementwise: what is wrong with a posterior, or with the prediction before it."""
+    precisions = (numbers for name, numbers in posterior.items() if name.endswith("precision"))
+    positive = reduce(jnp.logical_and, (numbers > 0.0 for numbers in precisions))
+    finite = reduce(jnp.logical_and, (jnp.isfinite(numbers) for numbers in posterior.values()))
+    predicted = jnp.isfinite(prediction.mean) & jnp.isfinite(prediction.variance)
+    return jnp.where(predicted, jnp.where(finite, jnp.where(positive, 0, 1), 2), 3).astype(jnp.int32)
