@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar, final
 
 import equinox as eqx
@@ -11,8 +12,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from sostruct.networks.hgf.kinds.base import Clock
 from sostruct.networks.hgf.layout import Outcome, Wiring
-from sostruct.networks.hgf.levels import PackedSchedule
-from sostruct.networks.hgf.nodes import Blueprint, UnrolledSchedule
+from sostruct.networks.hgf.blocks import PackedSchedule
+from sostruct.networks.hgf.nodes import Blueprint, Step, UnrolledSchedule
 from sostruct.numerics import Numbers
 
 _T = TypeVar("_T")
@@ -78,17 +79,13 @@ def _mark(tally: Tally, invalid: Int[Array, "..."], step: Int[Array, ""]) -> Tal
     )
 
 
-def _empty(like: Array) -> Tally:
-    none = jnp.zeros(like.shape, jnp.int32)
-    return Tally(none, none - 1, none)
-
-
 def trajectory(
     wiring: Wiring,
     start: BeliefState,
     inputs: Float[Array, "time input"],
     time_steps: Float[Array, " time"] | None,
     drawn: Blueprint | None,
+    detail: bool = False,
 ) -> tuple[BeliefState, Trajectory, Tally]:
     """Filter a series and keep every belief.
 
@@ -98,37 +95,31 @@ def trajectory(
         inputs: by input slot (packed) or input (unrolled); NaN where missing.
         time_steps: elapsed time before each step, or None where it is 1.
         drawn: the graph for the unrolled schedule, or None for the packed one.
+        detail: whether the inputs' marginal surprises are wanted; without it they come back empty.
     """
     wiring, start = _arrays((wiring, start))
     inputs = jnp.asarray(inputs, start.beliefs["mean"].dtype)
     if drawn is None:
-        schedule = PackedSchedule(wiring)
+        schedule = PackedSchedule(wiring, detail)
 
         def report(state: dict[str, Array], outcome: Outcome) -> Trajectory:
             return Trajectory(state, *_reported(outcome))
 
-        beliefs, covariance, kept, tally = _scan(
-            schedule, start.beliefs, start.covariance, inputs, time_steps, report, start.beliefs["mean"]
-        )
-        return BeliefState(beliefs, covariance), kept, tally
+        return _scan(schedule, start, inputs, time_steps, report)
     unrolled = UnrolledSchedule(wiring, drawn)
-
-    def scalars(state: Any, outcome: Outcome) -> tuple[Any, ...]:
-        return (state, *_reported(outcome))
-
-    nodes = unrolled.split(start.beliefs)
-    like = tuple(node["mean"] for node in nodes)
-    nodes, covariance, kept, tally = _scan(
-        unrolled, nodes, start.covariance, inputs, time_steps, scalars, like
-    )
-    beliefs, *numbers = kept
-    stacked = {name: _columns([node[name] for node in beliefs]) for name in start.beliefs}
-    mean, variance, surprise, marginal, entropy = numbers
+    nodes, covariance, steps = _unrolled(unrolled, start, inputs, time_steps)
+    regular = time_steps is None
+    clock = Clock(jnp.ones(()) if regular else jnp.asarray(time_steps, inputs.dtype), regular)
+    surprise, marginal, entropy = unrolled.score(steps, inputs, clock, detail)
     found = Trajectory(
-        stacked, _columns(mean), _columns(variance), surprise, _columns(marginal), _columns(entropy)
+        {name: _columns([node[name] for node in steps.beliefs], inputs) for name in start.beliefs},
+        _columns(steps.mean, inputs),
+        _columns(steps.variance, inputs),
+        surprise,
+        _columns(marginal, inputs),
+        _columns(entropy, inputs),
     )
-    tallies = Tally(*(jnp.stack([getattr(one, name) for one in tally]) for name in Tally._fields))
-    return BeliefState(unrolled.join(nodes, start.beliefs), covariance), found, tallies
+    return BeliefState(unrolled.join(nodes, start.beliefs), covariance), found, _tallied(steps)
 
 
 def totals(
@@ -136,14 +127,15 @@ def totals(
     start: BeliefState,
     inputs: Float[Array, "time input"],
     time_steps: Float[Array, " time"] | None,
+    detail: bool = False,
 ) -> tuple[BeliefState, Totals, Tally]:
-    """Filter a series with the packed schedule and keep sums only."""
+    """Filter a series with the packed schedule and keep sums only; without `detail` none of single inputs."""
     wiring, start = _arrays((wiring, start))
     inputs = jnp.asarray(inputs, start.beliefs["mean"].dtype)
-    schedule = PackedSchedule(wiring)
+    schedule = PackedSchedule(wiring, detail)
     slots, width = schedule.capacity.slots, schedule.capacity.input_width
     zero = jnp.zeros((), inputs.dtype)
-    nodes, observed = jnp.zeros(slots, inputs.dtype), jnp.zeros(width, inputs.dtype)
+    nodes, observed = jnp.zeros(slots, inputs.dtype), jnp.zeros(width if detail else 0, inputs.dtype)
     empty = Totals(zero, observed, observed, nodes, nodes, nodes, nodes)
 
     def add(state: dict[str, Array], outcome: Outcome) -> Totals:
@@ -160,10 +152,7 @@ def totals(
             outcome.news,
         )
 
-    beliefs, covariance, sums, tally = _scan(
-        schedule, start.beliefs, start.covariance, inputs, time_steps, add, start.beliefs["mean"], empty
-    )
-    return BeliefState(beliefs, covariance), sums, tally
+    return _scan(schedule, start, inputs, time_steps, add, empty)
 
 
 def log_evidence(
@@ -174,37 +163,52 @@ def log_evidence(
     drawn: Blueprint | None,
 ) -> Float[Array, ""]:
     """Minus the summed joint surprise of a series, nats; nan where a belief is invalid at any step."""
-    wiring, start = _arrays((wiring, start))
-    inputs = jnp.asarray(inputs, start.beliefs["mean"].dtype)
-    zero = jnp.zeros((), inputs.dtype)
+    if drawn is not None:
+        _, found, tally = trajectory(wiring, start, inputs, time_steps, drawn)
+        return jnp.where(jnp.sum(tally.count) > 0, jnp.nan, -jnp.sum(found.surprise))
+    _, sums, tally = totals(wiring, start, inputs, time_steps)
+    return jnp.where(jnp.sum(tally.count) > 0, jnp.nan, -sums.surprise)
 
-    def surprise(state: Any, outcome: Outcome) -> Array:
-        del state
-        return outcome.surprise
 
-    schedule: PackedSchedule | UnrolledSchedule
-    if drawn is None:
-        schedule, state, like = PackedSchedule(wiring), start.beliefs, start.beliefs["mean"]
-    else:
-        schedule = UnrolledSchedule(wiring, drawn)
-        state = schedule.split(start.beliefs)
-        like = tuple(node["mean"] for node in state)
-    _, _, total, tally = _scan(schedule, state, start.covariance, inputs, time_steps, surprise, like, zero)
-    held = sum(jnp.sum(leaf.count) for leaf in jax.tree.leaves(tally, is_leaf=lambda x: isinstance(x, Tally)))
-    return jnp.where(held > 0, jnp.nan, -total)
+def _unrolled(
+    schedule: UnrolledSchedule, start: BeliefState, inputs: Array, time_steps: Array | None
+) -> tuple[Any, Array, Step]:
+    """Scan the unrolled schedule, keeping every step."""
+    regular = time_steps is None
+    one = jnp.ones((), inputs.dtype)
+
+    def body(carry: Any, row: Any) -> tuple[Any, Step]:
+        value, elapsed = row
+        news = ~jnp.isnan(value)
+        clock = Clock(one if regular else elapsed, regular)
+        nodes, covariance, step = schedule.step(*carry, jnp.where(news, value, 0.0), news, clock)
+        return (nodes, covariance), step
+
+    elapsed = None if time_steps is None else jnp.asarray(time_steps, inputs.dtype)
+    (nodes, covariance), steps = jax.lax.scan(
+        body, (schedule.split(start.beliefs), start.covariance), (inputs, elapsed)
+    )
+    return nodes, covariance, steps
+
+
+def _tallied(steps: Step) -> Tally:
+    """The tally of a series of unrolled steps, by node."""
+    invalid = jnp.stack(steps.invalid, -1)
+    count = jnp.sum(invalid > 0, 0, dtype=jnp.int32)
+    first = jnp.argmax(invalid > 0, 0).astype(jnp.int32)
+    cause = jnp.take_along_axis(invalid, first[None, :], 0)[0]
+    return Tally(count, jnp.where(count > 0, first, -1), cause)
 
 
 def _scan(
-    schedule: Any,
-    state: Any,
-    covariance: Array,
+    schedule: PackedSchedule,
+    start: BeliefState,
     inputs: Array,
     time_steps: Array | None,
     report: Any,
-    like: Any,
     sums: Any = None,
-) -> tuple[Any, Array, Any, Any]:
-    """Scan a schedule over a series: stack what `report` returns, or add it up where `sums` is given."""
+) -> tuple[BeliefState, Any, Tally]:
+    """Scan the packed schedule: stack what `report` returns, or add it up where `sums` is given."""
     regular = time_steps is None
     one = jnp.ones((), inputs.dtype)
 
@@ -212,25 +216,19 @@ def _scan(
         state, covariance, tally, number, sums = carry
         value, elapsed = row
         news: Bool[Array, " input"] = ~jnp.isnan(value)
-        value = jnp.where(news, value, 0.0)
         clock = Clock(one if regular else elapsed, regular)
-        state, covariance, outcome = schedule.step(state, covariance, value, news, clock)
-        tally = jax.tree.map(
-            lambda tallied, invalid: _mark(tallied, invalid, number),
-            tally,
-            outcome.invalid,
-            is_leaf=lambda leaf: isinstance(leaf, Tally),
-        )
+        state, covariance, outcome = schedule.step(state, covariance, jnp.where(news, value, 0.0), news, clock)
+        tally = _mark(tally, outcome.invalid, number)
         reported = report(state, outcome)
         if sums is None:
             return (state, covariance, tally, number + 1, None), reported
         return (state, covariance, tally, number + 1, jax.tree.map(jnp.add, sums, reported)), None
 
-    tally = jax.tree.map(_empty, like)
-    start = (state, covariance, tally, jnp.zeros((), jnp.int32), sums)
+    none = jnp.zeros(start.beliefs["mean"].shape, jnp.int32)
+    carry = (start.beliefs, start.covariance, Tally(none, none - 1, none), jnp.zeros((), jnp.int32), sums)
     elapsed = None if time_steps is None else jnp.asarray(time_steps, inputs.dtype)
-    (state, covariance, tally, _, sums), kept = jax.lax.scan(body, start, (inputs, elapsed))
-    return state, covariance, kept if sums is None else sums, tally
+    (state, covariance, tally, _, sums), kept = jax.lax.scan(body, carry, (inputs, elapsed))
+    return BeliefState(state, covariance), kept if sums is None else sums, tally
 
 
 def _reported(outcome: Outcome) -> tuple[Any, ...]:
@@ -243,8 +241,8 @@ def _reported(outcome: Outcome) -> tuple[Any, ...]:
     )
 
 
-def _columns(columns: Any) -> Array:
-    return jnp.stack(list(columns), -1)
+def _columns(columns: Sequence[Array], like: Array) -> Array:
+    return jnp.stack(list(columns), -1) if columns else jnp.zeros((len(like), 0), like.dtype)
 
 
 def _arrays(tree: _T) -> _T:

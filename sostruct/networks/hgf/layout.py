@@ -40,13 +40,16 @@ class Tables(eqx.Module):
         parent_value: [slot, degree] 1 where the edge is a value coupling.
         parent_volatility: likewise for volatility couplings.
         parent_function: [slot, degree] position of the function in the capacity's names.
-        child: [slot, children_degree], and the following likewise.
-        child_column: where the edge stands in the child's row of parents.
-        child_value: as `parent_value`.
-        child_volatility: as `parent_volatility`.
-        child_function: as `parent_function`.
         volatility_parents: [slot] number of volatility parents in the graph.
+        child: [edge] slot of the child, edges by the slot of the parent.
+        child_parent: [edge] slot of the parent.
+        child_column: [edge] where the edge stands in the child's row of parents.
+        child_value: [edge] 1 where the edge is a value coupling.
+        child_volatility: [edge] likewise for volatility couplings.
+        child_function: [edge] as `parent_function`.
         volatile: [slot] whether the node has a volatility child.
+        block_node: [block, 2] first slot and size of every block.
+        block_edge: [block, 2] first edge and number of edges of every block.
     """
 
     kind: Numbers
@@ -54,13 +57,16 @@ class Tables(eqx.Module):
     parent_value: Numbers
     parent_volatility: Numbers
     parent_function: Numbers
+    volatility_parents: Numbers
     child: Numbers
+    child_parent: Numbers
     child_column: Numbers
     child_value: Numbers
     child_volatility: Numbers
     child_function: Numbers
-    volatility_parents: Numbers
     volatile: Numbers
+    block_node: Numbers
+    block_edge: Numbers
 
 
 def traits(topology: Topology, inputs: tuple[str, ...]) -> frozenset[str]:
@@ -106,7 +112,7 @@ def _tangled(topology: Topology, inputs: tuple[str, ...], uncertain: Mapping[str
 
 def packing(topology: Topology, inputs: tuple[str, ...], at_least: Capacity | None = None) -> Packing:
     """The topology in slots, inputs first, in a capacity that carries its traits."""
-    needed = Capacity(1, 1, 1, 1, frozenset(), frozenset({"identity"}), 1, traits(topology, inputs))
+    needed = Capacity(1, 1, 1, 1, 1, 1, frozenset(), frozenset({"identity"}), traits(topology, inputs))
     return pack(topology, needed if at_least is None else needed.join(at_least), inputs)
 
 
@@ -116,19 +122,24 @@ def tables(packed: Packing) -> Tables:
     def of(coupling: NDArray[np.int32], code: int) -> NDArray[np.float64]:
         return (coupling == code).astype(np.float64)
 
+    volatile = np.zeros(packed.capacity.slots, np.bool_)
+    volatile[packed.child_source[packed.child_coupling == 1]] = True
     return Tables(
         kind=packed.kind,
         parent=packed.parent_source,
         parent_value=of(packed.parent_coupling, 0),
         parent_volatility=of(packed.parent_coupling, 1),
         parent_function=np.maximum(packed.parent_function, 0),
+        volatility_parents=of(packed.parent_coupling, 1).sum(1),
         child=packed.child_target,
+        child_parent=packed.child_source,
         child_column=packed.child_column,
         child_value=of(packed.child_coupling, 0),
         child_volatility=of(packed.child_coupling, 1),
         child_function=np.maximum(packed.child_function, 0),
-        volatility_parents=of(packed.parent_coupling, 1).sum(1),
-        volatile=(packed.child_coupling == 1).any(1),
+        volatile=volatile,
+        block_node=packed.block_node,
+        block_edge=packed.block_edge,
     )
 
 

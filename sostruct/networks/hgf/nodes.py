@@ -7,15 +7,17 @@ shape share their compilation whatever their names and parameters. The mathemati
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, final
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from sostruct.graph import Packing
+from sostruct.networks.hgf.blocks import settled
 from sostruct.networks.hgf.couplings import FUNCTIONS, CouplingFunction, Real
 from sostruct.networks.hgf.evidence import (
     LinearUpdate,
@@ -28,14 +30,13 @@ from sostruct.networks.hgf.evidence import (
 from sostruct.networks.hgf.kinds import KINDS
 from sostruct.networks.hgf.kinds.base import (
     AbstractInput,
-    AbstractKind,
     AbstractLatent,
     Clock,
     Drive,
     ValueMessage,
     latent_message,
 )
-from sostruct.networks.hgf.layout import COPARENTS, INPUT_COPARENTS, TANGLED, Outcome, Wiring, invalid_code
+from sostruct.networks.hgf.layout import COPARENTS, INPUT_COPARENTS, TANGLED, Wiring, invalid_code
 from sostruct.networks.hgf.updates import AbstractChildren, Prediction, VolatilityMessage, volatility_message
 
 _T = TypeVar("_T")
@@ -79,6 +80,9 @@ def blueprint(packing: Packing) -> Blueprint:
     """The static shape of a packed graph."""
     functions, kinds = packing.capacity.function_names, packing.capacity.kind_names
     places = []
+    below: dict[int, list[int]] = {}
+    for position in (packing.child_edge >= 0).nonzero()[0]:
+        below.setdefault(int(packing.child_source[position]), []).append(int(position))
     for slot in sorted(packing.slot.values()):
         parents = tuple(
             Link(
@@ -92,26 +96,17 @@ def blueprint(packing: Packing) -> Blueprint:
         )
         children = tuple(
             Link(
-                int(packing.child_target[slot, column]),
-                int(packing.child_target[slot, column]),
-                int(packing.child_column[slot, column]),
-                bool(packing.child_coupling[slot, column] == 1),
-                functions[packing.child_function[slot, column]],
+                int(packing.child_target[position]),
+                int(packing.child_target[position]),
+                int(packing.child_column[position]),
+                bool(packing.child_coupling[position] == 1),
+                functions[packing.child_function[position]],
             )
-            for column in packing.child_mask[slot].nonzero()[0]
+            for position in below.get(slot, ())
         )
         observed = slot < len(packing.inputs)
         places.append(Place(slot, kinds[packing.kind[slot]], observed, parents, children))
     return Blueprint(tuple(places), len(packing.inputs))
-
-
-class _Node(NamedTuple):
-    """What a step knows about one node so far."""
-
-    prediction: Prediction
-    linear: Real
-    spread: Real
-    explained: Real
 
 
 class _Told(NamedTuple):
@@ -119,13 +114,32 @@ class _Told(NamedTuple):
 
     message: ValueMessage
     volatility: VolatilityMessage
-    upward: Upward
     news: Real
+
+
+class Step(NamedTuple):
+    """What one step, or a series of them, left behind; numbers by node are tuples in the order of the places.
+
+    Attributes:
+        beliefs: after the step.
+        mean: mh.
+        variance: 1 / ph.
+        conditional: 1 / pc.
+        invalid: codes of `layout.CAUSES`.
+        covariance: of the inputs' linear predictors, where they need to be assimilated one after another; else empty.
+    """
+
+    beliefs: tuple[_State, ...]
+    mean: tuple[Real, ...]
+    variance: tuple[Real, ...]
+    conditional: tuple[Real, ...]
+    invalid: tuple[Array, ...]
+    covariance: Array
 
 
 @final
 class UnrolledSchedule:
-    """One step over a `Wiring` whose graph is a `Blueprint`."""
+    """One step over a `Wiring` whose graph is a `Blueprint`, and the score of a series of steps."""
 
     def __init__(self, wiring: Wiring, drawn: Blueprint) -> None:
         self.options, self.places, self.inputs = wiring.options, drawn.places, drawn.inputs
@@ -134,21 +148,21 @@ class UnrolledSchedule:
             for place in drawn.places
         }
         strength = jnp.asarray(wiring.strength)
-        links = {(link.row, link.column) for place in drawn.places for link in place.parents}
-        self.strength = {place: strength[place] for place in sorted(links)}
+        links = sorted({(link.row, link.column) for place in drawn.places for link in place.parents})
+        self.strength = {place: strength[place] for place in links}
         traits = wiring.capacity.traits
-        self.correlated = wiring.options.joint and INPUT_COPARENTS in traits
         self.shared = wiring.options.joint and COPARENTS in traits
+        self.correlated = wiring.options.joint and INPUT_COPARENTS in traits
         self.dense = bool(traits & {COPARENTS, INPUT_COPARENTS, TANGLED})
         self.latents = [place for place in drawn.places if not place.observed]
-        self.input_width = wiring.capacity.input_width
-        self.index = [place.slot - self.input_width for place in self.latents]
+        self.number = {place.slot: number for number, place in enumerate(self.latents)}
+        self.corner = jnp.ix_(*[jnp.asarray([place.slot - wiring.capacity.input_width for place in self.latents])] * 2)
 
-    def split(self, state: dict[str, Array]) -> tuple[_State, ...]:
+    def split(self, state: Mapping[str, Array]) -> tuple[_State, ...]:
         """Beliefs by slot as scalars by node."""
         return tuple({name: numbers[place.slot] for name, numbers in state.items()} for place in self.places)
 
-    def join(self, nodes: tuple[_State, ...], template: dict[str, Array]) -> dict[str, Array]:
+    def join(self, nodes: tuple[_State, ...], template: Mapping[str, Array]) -> dict[str, Array]:
         """The inverse of `split`; padding keeps its numbers."""
         slots = jnp.asarray([place.slot for place in self.places])
         return {
@@ -158,61 +172,112 @@ class UnrolledSchedule:
 
     def step(
         self, state: tuple[_State, ...], carried: Array, value: Array, news: Array, clock: Clock
-    ) -> tuple[tuple[_State, ...], Array, Outcome]:
-        """Predict, observe, update; see `PackedSchedule.step`. Numbers by node are tuples in the order of `places`."""
+    ) -> tuple[tuple[_State, ...], Array, Step]:
+        """Predict, observe, update; see `PackedSchedule.step`."""
         before = {place.slot: own for place, own in zip(self.places, state, strict=True)}
-        nodes: dict[int, _Node] = {}
+        nodes: dict[int, Prediction] = {}
+        explained: dict[int, Real] = {}
         for place in reversed(self.places):
-            nodes[place.slot] = self._predict(place, before[place.slot], before, nodes, clock)
+            nodes[place.slot], explained[place.slot] = self._predict(place, before, nodes, clock)
         values = {
-            place.slot: jnp.where(news[place.slot], value[place.slot], nodes[place.slot].prediction.mean)
-            for place in self.places
-            if place.observed
+            place.slot: jnp.where(news[place.slot], value[place.slot], nodes[place.slot].mean)
+            for place in self.places[: self.inputs]
         }
-        linear = None
+        linear, inner = None, carried
         if self.correlated:
-            # padding of the carried matrix stays zero: only rows of nodes are ever written
-            decay = jnp.stack([nodes[place.slot].prediction.decay for place in self.latents])
-            inner = carried[jnp.ix_(jnp.asarray(self.index), jnp.asarray(self.index))]
-            inner = inner * decay[:, None] * decay[None, :]
+            decay = jnp.stack([nodes[place.slot].decay for place in self.latents])
+            inner = carried[self.corner] * decay[:, None] * decay[None, :]
             linear = self._linear(inner, before, nodes, values, news)
-        covariance = self._covariance(nodes, inner if linear is not None else None, clock) if self.dense else None
         told: dict[int, _Told] = {}
         after: dict[int, _State] = {}
         invalid: dict[int, Array] = {}
-        marginal, entropy = [], []
         for place in self.places:
             slot = place.slot
             if place.observed:
-                spread = nodes[slot].spread if covariance is None else covariance[slot, slot]
-                after[slot], told[slot], seen = self._observe(
-                    place, before[slot], nodes[slot], values[slot], news[slot], spread
-                )
+                after[slot], told[slot] = self._observe(place, before[slot], nodes[slot], values[slot], news[slot])
                 invalid[slot] = jnp.zeros((), jnp.int32)
-                marginal.append(seen[0])
-                entropy.append(seen[1])
             else:
-                after[slot], told[slot], invalid[slot] = self._update(place, before, nodes, told, clock, linear)
-        if covariance is None:
-            surprise = -sum((one.upward.log_density for one in told.values()), jnp.zeros(()))
-        else:
-            surprise = self._dense(nodes, covariance, values, news)
+                children = _Listed(self, place, nodes, told, explained, clock, linear)
+                after[slot], told[slot], invalid[slot] = self._update(place, before[slot], nodes[slot], children)
+        covariance = self._covariance(nodes, inner, clock) if self.dense else jnp.zeros((0, 0))
         if linear is not None:
-            known = jnp.diagonal(linear.covariance)
             precision = jnp.stack([after[place.slot]["precision"] for place in self.latents])
-            scale = jnp.where(known > 0.0, jnp.sqrt(1.0 / (precision * known)), 0.0)
-            inner = linear.covariance * scale[:, None] * scale[None, :] * (1.0 - jnp.eye(len(self.latents)))
-            carried = carried.at[jnp.ix_(jnp.asarray(self.index), jnp.asarray(self.index))].set(inner)
-        outcome = Outcome(
-            expected_mean=tuple(nodes[place.slot].prediction.mean for place in self.places),
-            expected_variance=tuple(nodes[place.slot].prediction.variance for place in self.places),
-            news=tuple(told[place.slot].news for place in self.places),
-            surprise=surprise,
-            marginal=tuple(marginal),
-            entropy=tuple(entropy),
-            invalid=tuple(invalid[place.slot] for place in self.places),
+            carried = carried.at[self.corner].set(settled(linear.covariance, precision))
+        slots = [place.slot for place in self.places]
+        beliefs = tuple(after[slot] for slot in slots)
+        report = Step(
+            beliefs,
+            tuple(nodes[slot].mean for slot in slots),
+            tuple(nodes[slot].variance for slot in slots),
+            tuple(nodes[slot].conditional for slot in slots),
+            tuple(invalid[slot] for slot in slots),
+            covariance,
         )
-        return tuple(after[place.slot] for place in self.places), carried, outcome
+        return beliefs, carried, report
+
+    def score(self, steps: Step, inputs: Array, clock: Clock, detail: bool) -> tuple[Real, list[Real], list[Real]]:
+        """Joint surprise of a series of steps, and surprise and entropy of every input by itself [time]."""
+        news = ~jnp.isnan(inputs)
+        mean = {place.slot: numbers for place, numbers in zip(self.places, steps.mean, strict=True)}
+        conditional = {place.slot: numbers for place, numbers in zip(self.places, steps.conditional, strict=True)}
+        zero = jnp.zeros_like(inputs[:, 0])
+        slopes = {
+            (link.row, link.column): self._weight(link, place.observed, clock)
+            * FUNCTIONS[link.function].slope(mean[link.other])
+            for place in self.places
+            for link in place.parents
+            if not link.volatility
+        }
+        spread = {}
+        for place in reversed(self.places):
+            inherited = [
+                slopes[link.row, link.column] ** 2 * spread[link.other]
+                for link in place.parents
+                if not link.volatility
+            ]
+            spread[place.slot] = sum(inherited, zero if place.observed else conditional[place.slot])
+        joint = zero
+        marginals, entropies = [], []
+        below: dict[int, Upward] = {}
+        rows = []
+        for place in self.places:
+            if not place.observed:
+                links = [link for link in place.children if not link.volatility]
+                tilted = [(slopes[link.row, link.column], below[link.other]) for link in links]
+                precision = sum((slope**2 * other.precision for slope, other in tilted), zero)
+                error = sum((slope * other.error for slope, other in tilted), zero)
+                below[place.slot] = pass_on(precision, error, conditional[place.slot])
+                joint = joint - below[place.slot].log_density
+                continue
+            number = place.slot
+            kind = KINDS[place.kind]
+            assert isinstance(kind, AbstractInput)
+            linear = sum(
+                (
+                    self.strength[link.row, link.column] * FUNCTIONS[link.function].value(mean[link.other])
+                    for link in place.parents
+                    if not link.volatility
+                ),
+                zero,
+            )
+            noise = steps.variance[number]
+            prediction = Prediction(steps.mean[number], noise, noise, noise, zero, zero, zero, zero, {})
+            value = jnp.where(news[:, number], inputs[:, number], prediction.mean)
+            counts = news[:, number].astype(value.dtype)
+            variance = steps.covariance[:, number, number] if self.dense else spread[number]
+            rows.append((kind, prediction, value, linear))
+            if detail or not kind.gaussian:
+                marginal = kind.observation(prediction, linear, variance, value)
+                marginals.append(-counts * marginal.log_density)
+                entropies.append(counts * marginal.entropy)
+            alone = of_input(kind.observation(prediction, linear, zero, value)) if kind.gaussian else None
+            if alone is None:
+                alone = Upward(zero, zero, marginal.log_density)
+            below[place.slot] = Upward(*(counts * part for part in alone))
+            joint = joint - below[place.slot].log_density
+        if self.dense:
+            joint = self._one_after_another(rows, steps.covariance, news)
+        return joint, marginals if detail else [], entropies if detail else []
 
     def _weight(self, link: Link, into_input: bool, clock: Clock) -> Real:
         """A value coupling as it enters predictions: w into an input, dt w into a state."""
@@ -220,203 +285,140 @@ class UnrolledSchedule:
         return strength if into_input or clock.regular else clock.dt * strength
 
     def _predict(
-        self, place: Place, own: _State, before: dict[int, _State], nodes: dict[int, _Node], clock: Clock
-    ) -> _Node:
+        self, place: Place, before: dict[int, _State], nodes: dict[int, Prediction], clock: Clock
+    ) -> tuple[Prediction, Real]:
+        own = before[place.slot]
         zero = jnp.zeros_like(own["mean"])
-        value = variance = volatility = spread = explained = zero
+        value = variance = volatility = explained = zero
         parents = 0
         for link in place.parents:
             other, strength = nodes[link.other], self.strength[link.row, link.column]
             if link.volatility:
                 parents += 1
-                volatility = volatility + strength * other.prediction.mean
+                volatility = volatility + strength * other.mean
                 if self.options.relaxed:
-                    volatility = volatility + 0.5 * strength**2 * other.prediction.variance
+                    volatility = volatility + 0.5 * strength**2 * other.variance
                 continue
             function = FUNCTIONS[link.function]
-            value = value + strength * function.value(other.prediction.mean)
-            slope = function.slope(other.prediction.mean)
-            weight = self._weight(link, place.observed, clock)
-            variance = variance + (strength * slope) ** 2 * other.prediction.variance
-            spread = spread + (weight * slope) ** 2 * other.spread
+            value = value + strength * function.value(other.mean)
+            variance = variance + (strength * function.slope(other.mean)) ** 2 * other.variance
             if self.shared:
-                point = self.options.point(before[link.other]["mean"], other.prediction.mean)
-                explained = explained + (weight * function.slope(point)) ** 2 * other.prediction.variance
+                slope = function.slope(self.options.point(before[link.other]["mean"], other.mean))
+                weight = self._weight(link, place.observed, clock)
+                explained = explained + (weight * slope) ** 2 * other.variance
         drive = Drive(value, variance, volatility, zero + parents)
-        kind = KINDS[place.kind]
-        parameters = self.parameters[place.slot]
+        kind, parameters = KINDS[place.kind], self.parameters[place.slot]
         if place.observed:
             assert isinstance(kind, AbstractInput)
-            return _Node(
-                kind.predict_input(parameters, own, drive, clock, self.options), value, spread, explained
-            )
+            return kind.predict_input(parameters, own, drive, clock, self.options), explained
         assert isinstance(kind, AbstractLatent)
-        prediction = kind.predict(parameters, own, drive, clock, self.options)
-        return _Node(prediction, value, prediction.conditional + spread, explained)
+        mean = kind.expect(parameters, own, value, clock)
+        return kind.predict(parameters, own, mean, drive, clock, self.options), explained
 
     def _observe(
-        self, place: Place, own: _State, node: _Node, value: Real, news: Array, spread: Real
-    ) -> tuple[_State, _Told, tuple[Real, Real]]:
+        self, place: Place, own: _State, prediction: Prediction, value: Real, news: Array
+    ) -> tuple[_State, _Told]:
         kind = KINDS[place.kind]
         assert isinstance(kind, AbstractInput)
-        seen = kind.observe(self.parameters[place.slot], own, node.prediction, value, self.options)
-        held = kind.held(own, node.prediction)
+        seen = kind.observe(self.parameters[place.slot], own, prediction, value, self.options)
+        held = kind.held(own, prediction)
         after = {**own, **{name: jnp.where(news, seen[name], held[name]) for name in seen}}
         counts = news.astype(value.dtype)
-        marginal = kind.observation(node.prediction, node.linear, spread, value)
-        zero = jnp.zeros_like(value)
-        if kind.gaussian:
-            upward = of_input(kind.observation(node.prediction, node.linear, zero, value))
-        else:
-            upward = Upward(zero, zero, marginal.log_density)
-        told = _told(node.prediction, after, kind.input_message(node.prediction, value), upward, counts)
-        return after, told, (-counts * marginal.log_density, counts * marginal.entropy)
+        message = ValueMessage(*(counts * part for part in kind.input_message(prediction, value)))
+        variance = self.options.observed_variance(after["precision"])
+        return after, _Told(message, volatility_message(prediction, after["mean"], variance, counts), counts)
 
     def _update(
-        self,
-        place: Place,
-        before: dict[int, _State],
-        nodes: dict[int, _Node],
-        told: dict[int, _Told],
-        clock: Clock,
-        linear: LinearUpdate | None,
+        self, place: Place, own: _State, prediction: Prediction, children: _Listed
     ) -> tuple[_State, _Told, Array]:
-        kind, own, node = KINDS[place.kind], before[place.slot], nodes[place.slot]
+        kind = KINDS[place.kind]
         assert isinstance(kind, AbstractLatent)
-        zero = jnp.zeros_like(own["mean"])
-        prediction = node.prediction
-        news = zero
-        precision = error = zero
-        for link in place.children:
-            below = told[link.other]
-            news = jnp.maximum(news, below.news)
-            if not link.volatility:
-                slope = self._weight(link, link.other < self.inputs, clock) * FUNCTIONS[link.function].slope(
-                    prediction.mean
-                )
-                precision = precision + slope**2 * below.upward.precision
-                error = error + slope * below.upward.error
-        number = None
-        if linear is not None:
-            number = self.index.index(place.slot - self.input_width)
-            news = jnp.maximum(news, linear.news[number].astype(news.dtype))
-        children = _Listed(self, place, nodes, told, clock, linear, number)
         posterior = kind.posterior(own, prediction, children, self.options)
         held = kind.held(own, prediction)
-        cause = invalid_code(prediction, posterior) if kind.varies else jnp.zeros((), jnp.int32)
-        cause = jnp.where((news > 0.0) | (cause == 3), cause, 0)
-        after = {
-            **own,
-            **{
-                name: jnp.where(
-                    (news > 0.0) & (cause == 0), posterior[name], jnp.where(cause == 3, own[name], held[name])
-                )
-                for name in posterior
-            },
-        }
-        upward = pass_on(precision, error, prediction.conditional)
+        told = children.news > 0.0
+        cause = jnp.zeros((), jnp.int32)
         if kind.varies:
-            message = latent_message(prediction, after["mean"], after["precision"], self.options)
-        else:
-            message = ValueMessage(zero, zero, zero)
-            prediction = prediction._replace(variance=zero + 1.0)
-        return after, _told(prediction, after, message, upward, news), cause
+            cause = invalid_code(prediction, posterior)
+            cause = jnp.where(told | (cause == 3), cause, 0)
+        learnt = told & (cause == 0)
+        after = {
+            name: jnp.where(learnt, posterior[name], jnp.where(cause == 3, own[name], held[name]))
+            for name in posterior
+        }
+        news = learnt.astype(own["mean"].dtype)
+        if not kind.varies:
+            prediction = prediction._replace(variance=jnp.ones_like(prediction.variance))
+        message = latent_message(prediction, after["mean"], after["precision"], self.options)
+        volatility = volatility_message(prediction, after["mean"], 1.0 / after["precision"], news)
+        return {**own, **after}, _Told(ValueMessage(*(news * part for part in message)), volatility, news), cause
 
     def _linear(
         self,
         carried: Array,
         before: dict[int, _State],
-        nodes: dict[int, _Node],
+        nodes: dict[int, Prediction],
         values: dict[int, Real],
         news: Array,
     ) -> LinearUpdate:
         """The exact update of latents from inputs."""
-        messages = []
-        zero = jnp.zeros_like(carried[0, 0])
-        rows = []
+        messages, rows = [], []
         for place in self.places[: self.inputs]:
             kind = KINDS[place.kind]
             assert isinstance(kind, AbstractInput)
-            messages.append(kind.input_message(nodes[place.slot].prediction, values[place.slot]))
-            row = [zero] * len(self.latents)
+            messages.append(kind.input_message(nodes[place.slot], values[place.slot]))
+            row = [jnp.zeros_like(values[place.slot])] * len(self.latents)
             for link in place.parents:
                 if not link.volatility:
-                    point = self.options.point(before[link.other]["mean"], nodes[link.other].prediction.mean)
-                    at = self.index.index(link.other - self.input_width)
-                    row[at] = row[at] + self.strength[link.row, link.column] * FUNCTIONS[link.function].slope(point)
+                    point = self.options.point(before[link.other]["mean"], nodes[link.other].mean)
+                    slope = self.strength[link.row, link.column] * FUNCTIONS[link.function].slope(point)
+                    row[self.number[link.other]] = slope
             rows.append(jnp.stack(row))
-        variance = jnp.stack([nodes[place.slot].prediction.variance for place in self.latents])
-        message = _stacked(messages)
-        return linear_update(
-            carried + jnp.diag(variance), jnp.stack(rows), message.precision, message.error, news[: self.inputs]
-        )
+        variance = jnp.stack([nodes[place.slot].variance for place in self.latents])
+        precision = jnp.stack([message.precision for message in messages])
+        error = jnp.stack([message.error for message in messages])
+        return linear_update(carried + jnp.diag(variance), jnp.stack(rows), precision, error, news[: self.inputs])
 
-    def _covariance(self, nodes: dict[int, _Node], carried: Array | None, clock: Clock) -> Array:
+    def _covariance(self, nodes: dict[int, Prediction], carried: Array, clock: Clock) -> Array:
         """Of the inputs' linear predictors."""
-        zero = jnp.zeros_like(nodes[0].linear)
+        unit = jnp.eye(self.inputs, dtype=nodes[0].mean.dtype)
         reach: dict[int, Array] = {}
-        unit = jnp.eye(self.inputs, dtype=zero.dtype)
         for place in self.places:
             if place.observed:
                 reach[place.slot] = unit[place.slot]
                 continue
-            total = jnp.zeros(self.inputs, zero.dtype)
+            reach[place.slot] = jnp.zeros_like(unit[0])
             for link in place.children:
                 if not link.volatility:
-                    slope = FUNCTIONS[link.function].slope(nodes[place.slot].prediction.mean)
-                    total = total + self._weight(link, link.other < self.inputs, clock) * slope * reach[link.other]
-            reach[place.slot] = total
+                    slope = FUNCTIONS[link.function].slope(nodes[place.slot].mean)
+                    weight = self._weight(link, link.other < self.inputs, clock)
+                    reach[place.slot] = reach[place.slot] + weight * slope * reach[link.other]
         table = jnp.stack([reach[place.slot] for place in self.latents])
-        own = jnp.stack([nodes[place.slot].prediction.conditional for place in self.latents])
+        own = jnp.stack([nodes[place.slot].conditional for place in self.latents])
         covariance = table.T @ (own[:, None] * table)
-        return covariance if carried is None else covariance + table.T @ (carried @ table)
+        return covariance + table.T @ (carried @ table) if self.correlated else covariance
 
-    def _dense(self, nodes: dict[int, _Node], covariance: Array, values: dict[int, Real], news: Array) -> Array:
-        """Joint surprise, inputs one after another; kinds in the order of their names, Gaussian ones first."""
-        inputs = self.places[: self.inputs]
-        groups: dict[str, list[int]] = {}
-        for place in inputs:
-            groups.setdefault(place.kind, []).append(place.slot)
-        predictions = _stacked([nodes[place.slot].prediction._replace(inner={}) for place in inputs])
-        value = jnp.stack([values[place.slot] for place in inputs])
+    def _one_after_another(
+        self, rows: list[tuple[AbstractInput, Prediction, Real, Real]], covariance: Array, news: Array
+    ) -> Real:
+        """Joint surprise [time]; kinds in the order of their names, Gaussian ones first."""
+        kinds = sorted({kind.name: kind for kind, *_ in rows}.values(), key=lambda kind: (not kind.gaussian, kind.name))
+        chosen = [jnp.asarray([own.name == kind.name for own, *_ in rows]) for kind in kinds]
+        variance = jnp.stack([prediction.variance for _, prediction, *_ in rows], -1)
+        expected = jnp.stack([prediction.mean for _, prediction, *_ in rows], -1)
+        value = jnp.stack([value for *_, value, _ in rows], -1)
+        linear = jnp.stack([linear for *_, linear in rows], -1)
 
-        def density(kind: AbstractKind, number: Array, mean: Array, variance: Array) -> Any:
-            assert isinstance(kind, AbstractInput)
-            own = Prediction(*(part[number] for part in predictions[:-1]), inner={})
-            return kind.observation(own, mean, variance, value[number])
+        def surprise(variance: Array, expected: Array, value: Array, linear: Array, spread: Array, news: Array) -> Array:
+            none = jnp.zeros_like(value)
+            all = Prediction(expected, variance, variance, variance, none, none, none, none, {})
 
-        densities: list[tuple[Array, object]] = []
-        for name in sorted(groups):
-            kind = KINDS[name]
-            assert isinstance(kind, AbstractInput)
-            chosen = jnp.asarray([place.kind == name for place in inputs])
-            densities.insert(0 if kind.gaussian else len(densities), (chosen, partial(density, kind)))
-        mean = jnp.stack([nodes[place.slot].linear for place in inputs])
-        return -one_after_another(mean, covariance, densities, news[: self.inputs])
+            def density(kind: AbstractInput, number: Array, mean: Array, variance: Array) -> Any:
+                return kind.observation(Prediction(*(part[number] for part in all[:-1]), {}), mean, variance, value[number])
 
+            densities = [(own, partial(density, kind)) for own, kind in zip(chosen, kinds, strict=True)]
+            return -one_after_another(linear, spread, densities, news)
 
-def _stacked(records: list[Any]) -> Any:
-    """Records of scalars as one record of arrays."""
-    first = records[0]
-    return type(first)(
-        *(
-            {} if isinstance(getattr(first, name), dict) else jnp.stack([getattr(one, name) for one in records])
-            for name in first._fields
-        )
-    )
-
-
-def _told(prediction: Prediction, after: _State, message: ValueMessage, upward: Upward, news: Real) -> _Told:
-    return _Told(
-        ValueMessage(*(news * part for part in message)),
-        volatility_message(prediction, after["mean"], after["precision"], news),
-        upward._replace(
-            precision=news * upward.precision,
-            error=news * upward.error,
-            log_density=news * upward.log_density,
-        ),
-        news,
-    )
+        return jax.vmap(surprise)(variance, expected, value, linear, covariance, news)
 
 
 @final
@@ -426,17 +428,26 @@ class _Listed(AbstractChildren):
 
     schedule: UnrolledSchedule
     place: Place
-    nodes: dict[int, _Node]
+    nodes: dict[int, Prediction]
     told: dict[int, _Told]
+    explained: dict[int, Real]
     clock: Clock
     linear: LinearUpdate | None
-    number: int | None
+
+    @property
+    def news(self) -> Real:
+        """Whether any child saw data."""
+        found = [self.told[link.other].news for link in self.place.children]
+        if self.linear is not None:
+            found.append(self.linear.news[self.schedule.number[self.place.slot]].astype(self.linear.error.dtype))
+        return sum(found, jnp.zeros_like(self.nodes[self.place.slot].mean))
 
     @property
     def volatile(self) -> Real:
         return jnp.asarray(any(link.volatility for link in self.place.children))
 
     def value_terms(self, point: Real, variance: Real) -> tuple[Real, Real]:
+        number = self.schedule.number[self.place.slot]
         precision = error = jnp.zeros_like(point)
         for link in self.place.children:
             if link.volatility:
@@ -447,26 +458,24 @@ class _Listed(AbstractChildren):
             slope = weight * function.slope(point)
             message = self.told[link.other].message
             if self.linear is not None and into_input:
-                share = self.linear.weight[link.other, self.number] / jnp.where(
-                    message.precision > 0.0, message.precision, 1.0
-                )
+                sharp = jnp.where(message.precision > 0.0, message.precision, 1.0)
+                share = self.linear.weight[link.other, number] / sharp
                 precision = precision - weight * function.curvature(point) * message.curvature * share
                 continue
             share = jnp.ones_like(point)
             if self.schedule.shared:
-                others = jnp.maximum(0.0, self.nodes[link.other].explained - slope**2 * variance)
+                others = jnp.maximum(0.0, self.explained[link.other] - slope**2 * variance)
                 share = 1.0 / (1.0 + message.precision * others)
-            precision = precision + share * (
-                slope**2 * message.precision - weight * function.curvature(point) * message.curvature
-            )
+            bend = weight * function.curvature(point) * message.curvature
+            precision = precision + share * (slope**2 * message.precision - bend)
             error = error + share * slope * message.error
         if self.linear is not None:
-            precision = precision + self.linear.precision[self.number]
-            error = error + self.linear.error[self.number]
+            precision = precision + self.linear.precision[number]
+            error = error + self.linear.error[number]
         return precision, error
 
     def sum(self, term: Callable[[Real, VolatilityMessage], Real]) -> Real:
-        total = jnp.zeros_like(self.nodes[self.place.slot].prediction.mean)
+        total = jnp.zeros_like(self.nodes[self.place.slot].mean)
         for link in self.place.children:
             if link.volatility:
                 total = total + term(self.schedule.strength[link.row, link.column], self.told[link.other].volatility)

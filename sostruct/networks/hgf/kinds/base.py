@@ -113,10 +113,20 @@ class AbstractLatent(AbstractKind):
     caused: ClassVar[bool] = True
 
     @abc.abstractmethod
+    def expect(self, parameters: Mapping[str, Real], state: Mapping[str, Real], value: Real, clock: Clock) -> Real:
+        """mh of a hidden state, from `Drive.value`; no prediction needs more of its parents than this."""
+
+    @abc.abstractmethod
     def predict(
-        self, parameters: Mapping[str, Real], state: Mapping[str, Real], drive: Drive, clock: Clock, options: Options
+        self,
+        parameters: Mapping[str, Real],
+        state: Mapping[str, Real],
+        mean: Real,
+        drive: Drive,
+        clock: Clock,
+        options: Options,
     ) -> Prediction:
-        """The prediction of a hidden state."""
+        """The prediction of a hidden state whose mh is `mean`."""
 
     @abc.abstractmethod
     def posterior(

@@ -30,13 +30,24 @@ class Constant(AbstractLatent):
         del prediction
         return {"mean": state["mean"], "precision": state["precision"]}
 
+    def expect(self, parameters: Mapping[str, Real], state: Mapping[str, Real], value: Real, clock: Clock) -> Real:
+        """1."""
+        del parameters, state, clock
+        return zeros(value) + 1.0
+
     def predict(
-        self, parameters: Mapping[str, Real], state: Mapping[str, Real], drive: Drive, clock: Clock, options: Options
+        self,
+        parameters: Mapping[str, Real],
+        state: Mapping[str, Real],
+        mean: Real,
+        drive: Drive,
+        clock: Clock,
+        options: Options,
     ) -> Prediction:
         """1 without variance."""
-        del parameters, drive, clock, options
-        none = zeros(state["mean"])
-        return Prediction(none + 1.0, none, none, none, none, none, none + 1.0, none, {})
+        del parameters, state, drive, clock, options
+        none = zeros(mean)
+        return Prediction(mean, none, none, none, none, none, none + 1.0, none, {})
 
     def posterior(
         self, state: Mapping[str, Real], prediction: Prediction, children: AbstractChildren, options: Options

@@ -50,11 +50,21 @@ class Continuous(AbstractLatent, AbstractInput):
         del state
         return gaussian_held(prediction)
 
+    def expect(self, parameters: Mapping[str, Real], state: Mapping[str, Real], value: Real, clock: Clock) -> Real:
+        """See `drift`."""
+        return drift(parameters, state["mean"], value, clock)
+
     def predict(
-        self, parameters: Mapping[str, Real], state: Mapping[str, Real], drive: Drive, clock: Clock, options: Options
+        self,
+        parameters: Mapping[str, Real],
+        state: Mapping[str, Real],
+        mean: Real,
+        drive: Drive,
+        clock: Clock,
+        options: Options,
     ) -> Prediction:
         """See `walk`."""
-        return walk(parameters, state["mean"], state["precision"], drive, clock, options)
+        return walk(parameters, mean, state["precision"], drive, clock, options)
 
     def predict_input(
         self, parameters: Mapping[str, Real], state: Mapping[str, Real], drive: Drive, clock: Clock, options: Options
@@ -95,6 +105,12 @@ class Continuous(AbstractLatent, AbstractInput):
         return finite_refusal(values)
 
 
+def drift(parameters: Mapping[str, Real], mean: Real, value: Real, clock: Clock, prefix: str = "") -> Real:
+    """Mean of a Gaussian random walk: mh = lam m + dt (rho + sum_b w g(mh_b)), lam^dt where steps are irregular."""
+    autoconnection = _decay(parameters, clock, prefix)
+    return autoconnection * mean + clock.dt * (parameters[prefix + "tonic_drift"] + value)
+
+
 def walk(
     parameters: Mapping[str, Real],
     mean: Real,
@@ -104,25 +120,29 @@ def walk(
     options: Options,
     prefix: str = "",
 ) -> Prediction:
-    """One step of a Gaussian random walk with autoconnection lam, drift rho and tonic volatility om.
+    """One step of a Gaussian random walk with autoconnection lam and tonic volatility om.
 
-    mh = lam m + dt (rho + sum_b w g(mh_b)), Omega = dt exp(om + volatility), 1/pc = v0 + Omega,
-    1/ph = 1/pc + R sum_b (dt w g'(mh_b))^2 / ph_b. With irregular steps lam stands for lam^dt.
+    Omega = dt exp(om + volatility), 1/pc = v0 + Omega, 1/ph = 1/pc + R sum_b (dt w g'(mh_b))^2 / ph_b.
+
+    Args:
+        mean: mh, see `drift`.
+        precision: p of the step before.
     """
-    autoconnection, log_dt = parameters[prefix + "autoconnection"], zeros(mean)
-    if not clock.regular:
-        autoconnection, log_dt = autoconnection**clock.dt, jnp.log(clock.dt)
+    autoconnection = _decay(parameters, clock, prefix)
     prior = 1.0 / precision
-    if options.exact_carry:
+    if options.exact:
         prior = autoconnection**2 * prior
-    log_step = bounded(log_dt + parameters[prefix + "tonic_volatility"] + drive.volatility)
+    log_step = parameters[prefix + "tonic_volatility"] + drive.volatility
+    if not clock.regular:
+        log_step = log_step + jnp.log(clock.dt)
+    log_step = bounded(log_step)
     step = jnp.exp(log_step)
     conditional = prior + step
     variance = conditional
     if options.relaxed:
         variance = conditional + clock.dt**2 * drive.value_variance
     return Prediction(
-        mean=autoconnection * mean + clock.dt * (parameters[prefix + "tonic_drift"] + drive.value),
+        mean=mean,
         variance=variance,
         conditional=conditional,
         prior=prior,
@@ -132,6 +152,11 @@ def walk(
         decay=autoconnection,
         inner={},
     )
+
+
+def _decay(parameters: Mapping[str, Real], clock: Clock, prefix: str) -> Real:
+    autoconnection = parameters[prefix + "autoconnection"]
+    return autoconnection if clock.regular else autoconnection**clock.dt
 
 
 def seen_through_noise(parameters: Mapping[str, Real], drive: Drive) -> Prediction:

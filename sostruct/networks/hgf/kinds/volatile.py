@@ -28,6 +28,7 @@ from sostruct.networks.hgf.kinds.base import (
     zeros,
 )
 from sostruct.networks.hgf.kinds.continuous import (
+    drift,
     finite_refusal,
     gaussian_message,
     gaussian_observation,
@@ -63,12 +64,22 @@ class Volatile(AbstractLatent, AbstractInput):
         del state
         return gaussian_held(prediction) | {_INNER + key: value for key, value in gaussian_held(_own(prediction)).items()}
 
+    def expect(self, parameters: Mapping[str, Real], state: Mapping[str, Real], value: Real, clock: Clock) -> Real:
+        """The mean of the value level."""
+        return drift(parameters, state["mean"], value, clock)
+
     def predict(
-        self, parameters: Mapping[str, Real], state: Mapping[str, Real], drive: Drive, clock: Clock, options: Options
+        self,
+        parameters: Mapping[str, Real],
+        state: Mapping[str, Real],
+        mean: Real,
+        drive: Drive,
+        clock: Clock,
+        options: Options,
     ) -> Prediction:
         """A random walk with the level inside as one more volatility parent."""
         inside, drive = _with_level(parameters, state, drive, clock, options)
-        return walk(parameters, state["mean"], state["precision"], drive, clock, options)._replace(inner=inside)
+        return walk(parameters, mean, state["precision"], drive, clock, options)._replace(inner=inside)
 
     def predict_input(
         self, parameters: Mapping[str, Real], state: Mapping[str, Real], drive: Drive, clock: Clock, options: Options
@@ -82,7 +93,8 @@ class Volatile(AbstractLatent, AbstractInput):
     ) -> dict[str, Real]:
         """The value level from the children, then the level inside from the value level."""
         mean, precision = options.update.posterior(state["mean"], prediction, children, options)
-        return _with_inside(state, prediction, mean, jnp.minimum(precision, MAXIMUM_PRECISION), options)
+        precision = jnp.minimum(precision, MAXIMUM_PRECISION)
+        return _with_inside(state, prediction, mean, precision, 1.0 / precision, options)
 
     def observe(
         self,
@@ -93,7 +105,8 @@ class Volatile(AbstractLatent, AbstractInput):
         options: Options,
     ) -> dict[str, Real]:
         """m = u, then the level inside from the misfit."""
-        return _with_inside(state, prediction, value, parameters["precision"], options)
+        precision = parameters["precision"]
+        return _with_inside(state, prediction, value, precision, options.observed_variance(precision), options)
 
     def input_message(self, prediction: Prediction, value: Real) -> ValueMessage:
         """q = r = ph."""
@@ -138,8 +151,8 @@ def _with_level(
 ) -> tuple[dict[str, Real], Drive]:
     """The prediction of the level inside, by field, and the drive with that level among the volatility parents."""
     none = zeros(drive.value)
-    mean, precision = state[_INNER + "mean"], state[_INNER + "precision"]
-    inside = walk(parameters, mean, precision, Drive(none, none, none, none), clock, options, _INNER)
+    mean = drift(parameters, state[_INNER + "mean"], none, clock, _INNER)
+    inside = walk(parameters, mean, state[_INNER + "precision"], Drive(none, none, none, none), clock, options, _INNER)
     volatility = drive.volatility + inside.mean
     if options.relaxed:
         volatility = volatility + 0.5 * inside.variance
@@ -152,10 +165,10 @@ def _own(prediction: Prediction) -> Prediction:
 
 
 def _with_inside(
-    state: Mapping[str, Real], prediction: Prediction, mean: Real, precision: Real, options: Options
+    state: Mapping[str, Real], prediction: Prediction, mean: Real, precision: Real, variance: Real, options: Options
 ) -> dict[str, Real]:
     """Both levels' beliefs once the value level is settled."""
-    message = volatility_message(prediction, mean, precision, zeros(mean) + 1.0)
+    message = volatility_message(prediction, mean, variance, zeros(mean) + 1.0)
     level = _ValueLevel(message)
     inner_mean, inner_precision = options.update.posterior(state[_INNER + "mean"], _own(prediction), level, options)
     return {

@@ -56,7 +56,7 @@ class VolatilityMessage(NamedTuple):
         gain: Omega ph.
         error: D = (ph / p + ph d^2 - 1) / number of its volatility parents.
         prior: v0'.
-        spread: 1 / p + d^2.
+        spread: 1 / p + d^2, how far the state is from where it was predicted.
         log_step: log Omega.
         precision: ph.
         news: 1 where the child saw data in this step, else 0; a child without news has gain 0.
@@ -128,16 +128,21 @@ class Options:
     Args:
         update: how posteriors are computed.
         relaxed: parents' uncertainty enters their children's predictions.
-        exact_carry: the variance carried over is multiplied by the squared autoconnection.
+        exact: the variance carried over is multiplied by the squared autoconnection, and an observed input has no
+            posterior variance; in the literature neither is so.
         at_prediction: couplings are linearized at the prediction rather than at the previous posterior.
         joint: several value parents of one child share its error instead of each correcting all of it.
     """
 
     update: AbstractUpdate
     relaxed: bool
-    exact_carry: bool
+    exact: bool
     at_prediction: bool
     joint: bool
+
+    def observed_variance(self, precision: Real) -> Real:
+        """Posterior variance of an observed input of this (fixed) precision."""
+        return jnp.zeros_like(precision) if self.exact else 1.0 / precision
 
     def point(self, previous: Real, predicted: Real) -> Real:
         """Where couplings are linearized."""
@@ -149,9 +154,9 @@ def bounded(exponent: Real) -> Real:
     return jnp.minimum(exponent, 0.4 * math.log(float(jnp.finfo(exponent.dtype).max)))
 
 
-def volatility_message(prediction: Prediction, mean: Real, precision: Real, news: Real) -> VolatilityMessage:
-    """What a node tells its volatility parents, from its prediction and its posterior."""
-    spread = 1.0 / precision + (mean - prediction.mean) ** 2
+def volatility_message(prediction: Prediction, mean: Real, variance: Real, news: Real) -> VolatilityMessage:
+    """What a node tells its volatility parents, from its prediction and its posterior mean and variance."""
+    spread = variance + (mean - prediction.mean) ** 2
     sharp = 1.0 / prediction.variance
     return VolatilityMessage(
         gain=prediction.gain * news,

@@ -1,0 +1,441 @@
+"""The packed schedule: one step of a filter, block by block, over padded tables.
+
+Means sweep down from the top of the graph, posteriors sweep up from the inputs; what does not depend on the order of
+levels (variances of the mean-field filter, messages of the inputs) is computed for all nodes at once. Nothing here
+depends on which edges exist, so editing a graph within its capacity runs the same compiled program. The mathematics is
+that of `kinds`, `updates` and `evidence`; this file moves numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeVar, final
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from sostruct.networks.hgf.evidence import LinearUpdate, Upward, linear_update, of_input, one_after_another, pass_on
+from sostruct.networks.hgf.gathering import (
+    FromInputs,
+    Gathered,
+    Rows,
+    at,
+    by_code,
+    edges_of,
+    functions_of,
+    parents_of,
+    weights,
+    window,
+)
+from sostruct.networks.hgf.kinds import KINDS
+from sostruct.networks.hgf.kinds.base import (
+    AbstractInput,
+    AbstractLatent,
+    Clock,
+    Drive,
+    Observation,
+    ValueMessage,
+    latent_message,
+)
+from sostruct.networks.hgf.layout import (
+    COPARENTS,
+    INPUT_COPARENTS,
+    TANGLED,
+    VOLATILITY,
+    Outcome,
+    Wiring,
+    invalid_code,
+)
+from sostruct.networks.hgf.updates import Prediction, VolatilityMessage, volatility_message
+
+_T = TypeVar("_T")
+_Beliefs = dict[str, Float[Array, " slot"]]
+
+
+class _Down(NamedTuple):
+    """The predictions of a step.
+
+    Attributes:
+        merged: every slot's.
+        inputs: of the input slots, as each kind of input would make them.
+        latents: of the other slots, likewise.
+        slopes: [slot, degree] g' at the parents' predictions.
+        linear: linear predictors of the inputs.
+        explained: variance of every node's value parents, for joint assimilation.
+    """
+
+    merged: Prediction
+    inputs: list[Prediction]
+    latents: list[Prediction]
+    slopes: Array
+    linear: Array
+    explained: Array
+
+
+class _Row(NamedTuple):
+    """What a settled node leaves for its parents and for the score: one row of a table."""
+
+    message: ValueMessage
+    told: VolatilityMessage
+    explained: Array
+    news: Array
+    below: tuple[Array, Array]
+    upward: tuple[Array, Array]
+
+
+@final
+class PackedSchedule:
+    """One step over a `Wiring`; built once per compiled pass.
+
+    Args:
+        wiring: the network.
+        detail: whether marginal surprises of the inputs are wanted beside the joint one.
+    """
+
+    def __init__(self, wiring: Wiring, detail: bool) -> None:
+        capacity, tables = wiring.capacity, wiring.tables
+        self.options, self.capacity = wiring.options, capacity
+        self.width = capacity.input_width
+        self.parameters = {name: jnp.asarray(value) for name, value in wiring.parameters.items()}
+        self.kind = jnp.asarray(tables.kind)
+        named = [(code, KINDS[name]) for code, name in enumerate(capacity.kind_names)]
+        self.input_kinds = [(code, kind) for code, kind in named if isinstance(kind, AbstractInput)]
+        self.latent_kinds = [(code, kind) for code, kind in named if isinstance(kind, AbstractLatent)]
+        self.functions = functions_of(wiring)
+        self.parents = parents_of(wiring)
+        self.edges = edges_of(wiring)
+        self.volatility_parents = jnp.asarray(tables.volatility_parents)
+        self.volatile = jnp.asarray(tables.volatile)
+        self.blocks = (jnp.asarray(tables.block_node), jnp.asarray(tables.block_edge))
+        traits = capacity.traits
+        self.volatility = VOLATILITY in traits
+        self.shared = wiring.options.joint and COPARENTS in traits
+        self.correlated = wiring.options.joint and INPUT_COPARENTS in traits
+        self.dense = bool(traits & {COPARENTS, INPUT_COPARENTS, TANGLED})
+        self.detail = detail
+        self.marginals = detail or not all(kind.gaussian for _, kind in self.input_kinds)
+
+    def step(
+        self, state: _Beliefs, carried: Array, value: Array, news: Array, clock: Clock
+    ) -> tuple[_Beliefs, Array, Outcome]:
+        """Predict, observe, update.
+
+        Args:
+            state: beliefs by name [slot].
+            carried: covariances between latents that share an observed child [latent, latent], or empty.
+            value: what the inputs show [input slot]; anything where `news` is false.
+            news: which inputs were observed [input slot].
+            clock: time since the step before.
+        """
+        down = self._predict(state, clock)
+        value = jnp.where(news, value, down.merged.mean[: self.width])
+        linear = None
+        if self.correlated:
+            decay = down.merged.decay[self.width :]
+            carried = carried * decay[:, None] * decay[None, :]
+            linear = self._linear(state, down, carried, value, news)
+        after, rows, invalid = self._update(state, clock, down, value, news, linear)
+        surprise, marginal, entropy = self._surprise(clock, down, rows, carried, value, news)
+        if linear is not None:
+            carried = settled(linear.covariance, after["precision"][self.width :])
+        outcome = Outcome(down.merged.mean, down.merged.variance, rows.news, surprise, marginal, entropy, invalid)
+        return after, carried, outcome
+
+    # predictions
+
+    def _predict(self, state: _Beliefs, clock: Clock) -> _Down:
+        parents, width, options = self.parents, self.width, self.options
+        latent = (self.parameters, state, parents, self.kind, self.volatility_parents)
+
+        def expect(mean: Array, block: Array) -> tuple[Array, None]:
+            rows = Rows(block[0], block[1])
+            own, before, above, kind, _ = rows.read(latent)
+            through = by_code(above.function, [g.value(at(mean, above.slot)) for g in self.functions])
+            value = jnp.sum(above.into_state * through, -1)
+            means = [k.expect(own, before, value, clock) for _, k in self.latent_kinds]
+            return rows.write(mean, _select(kind, self.latent_kinds, means)), None
+
+        mean, _ = jax.lax.scan(expect, jnp.zeros_like(state["mean"]), self.blocks[0], reverse=True)
+        above = at(mean, parents.slot)
+        slopes = by_code(parents.function, [g.slope(above) for g in self.functions])
+        through = by_code(parents.function[:width], [g.value(above[:width]) for g in self.functions])
+        linear = jnp.sum(parents.into_input[:width] * through, -1)
+        drives = jnp.sum(parents.volatility * above, -1)
+        plain = (parents.into_state + parents.into_input) * slopes
+
+        def predicted(
+            parts: Any, mean: Array, value: Array, strength: Array, slope: Array, drive: Array, variance: Array
+        ) -> tuple[Prediction, list[Prediction]]:
+            own, before, _, kind, count = parts
+            if options.relaxed:
+                drive = drive + 0.5 * jnp.sum(strength**2 * variance, -1)
+            full = Drive(value, jnp.sum(slope**2 * variance, -1), drive, count)
+            each = [k.predict(own, before, mean, full, clock, options) for _, k in self.latent_kinds]
+            return _select(kind, self.latent_kinds, [one._replace(inner={}) for one in each]), each
+
+        variance = jnp.zeros_like(mean)
+        if options.relaxed:
+
+            def widen(variance: Array, block: Array) -> tuple[Array, None]:
+                rows = Rows(block[0], block[1])
+                parts = rows.read(latent)
+                around = at(variance, parts[2].slot)
+                merged, _ = predicted(
+                    parts,
+                    rows.read(mean),
+                    jnp.zeros_like(rows.read(mean)),
+                    parts[2].volatility,
+                    rows.read(plain),
+                    rows.read(drives),
+                    around,
+                )
+                return rows.write(variance, merged.variance), None
+
+            variance, _ = jax.lax.scan(widen, variance, self.blocks[0], reverse=True)
+        around = at(variance, parents.slot)
+        hidden: Any = jax.tree.map(lambda all: all[width:], (latent, mean, parents.volatility, plain, drives, around))
+        merged, latents = predicted(hidden[0], hidden[1], jnp.zeros_like(hidden[1]), *hidden[2:4], *hidden[4:])
+        observed: Any = jax.tree.map(lambda all: all[:width], (latent, parents.volatility, plain, drives, around))
+        (own, before, _, kind, count), strength, slope, drive, around = observed
+        if options.relaxed:
+            drive = drive + 0.5 * jnp.sum(strength**2 * around, -1)
+        full = Drive(linear, jnp.sum(slope**2 * around, -1), drive, count)
+        inputs = [k.predict_input(own, before, full, clock, options) for _, k in self.input_kinds]
+        seen = _select(kind, self.input_kinds, [one._replace(inner={}) for one in inputs])
+        both: Prediction = jax.tree.map(lambda first, second: jnp.concatenate([first, second]), seen, merged)
+        explained = jnp.zeros_like(mean)
+        if self.shared:
+            point = above if options.at_prediction else at(state["mean"], parents.slot)
+            bend = by_code(parents.function, [g.slope(point) for g in self.functions])
+            weight = weights(parents.into_state, parents.into_input, clock)
+            explained = jnp.sum((weight * bend) ** 2 * at(both.variance, parents.slot), -1)
+        return _Down(both, inputs, latents, slopes, linear, explained)
+
+    # posteriors
+
+    def _observed(
+        self, state: _Beliefs, down: _Down, value: Array, news: Array
+    ) -> tuple[_Beliefs, ValueMessage, Observation]:
+        """Beliefs of the inputs, what they tell their value parents, and their densities given them."""
+        width = self.width
+        own, before = jax.tree.map(lambda all: all[:width], (self.parameters, state))
+        after, messages, densities = [], [], []
+        for (_, kind), prediction in zip(self.input_kinds, down.inputs, strict=True):
+            seen = kind.observe(own, before, prediction, value, self.options)
+            after.append({**before, **_where(news, seen, kind.held(before, prediction))})
+            messages.append(kind.input_message(prediction, value))
+            densities.append(kind.observation(prediction, down.linear, jnp.zeros_like(value), value))
+        kind_of = self.kind[:width]
+        return (
+            _select(kind_of, self.input_kinds, after),
+            _select(kind_of, self.input_kinds, messages),
+            _select(kind_of, self.input_kinds, densities),
+        )
+
+    def _update(
+        self, state: _Beliefs, clock: Clock, down: _Down, value: Array, news: Array, linear: LinearUpdate | None
+    ) -> tuple[_Beliefs, _Row, Array]:
+        width, options = self.width, self.options
+        observed, message, density = self._observed(state, down, value, news)
+        counts = news.astype(value.dtype)
+        seen = jax.tree.map(lambda all: all[:width], down.merged)
+        fixed = options.observed_variance(observed["precision"])
+        gaussian = counts * self._gaussian()
+        first = _Row(
+            ValueMessage(*(counts * part for part in message)),
+            volatility_message(seen, observed["mean"], fixed, counts),
+            down.explained[:width],
+            counts,
+            (jnp.zeros_like(counts), jnp.zeros_like(counts)),
+            (gaussian * density.shrink, gaussian * density.pull),
+        )
+        after = jax.tree.map(lambda all, part: jnp.asarray(all).at[:width].set(part), state, observed)
+        form = jax.tree.structure(first)
+        table = jnp.zeros((self.capacity.slots, form.num_leaves), value.dtype)
+        table = table.at[:width].set(jnp.stack(jax.tree.leaves(first), -1))
+        invalid = jnp.zeros(self.capacity.slots, jnp.int32)
+
+        def settle(
+            carry: tuple[_Beliefs, Array, Array], block: tuple[Array, Array]
+        ) -> tuple[tuple[_Beliefs, Array, Array], None]:
+            after, table, invalid = carry
+            rows, hidden = Rows(block[0][0], block[0][1]), Rows(block[0][0] - width, block[0][1])
+            edges = window(self.edges, block[1][0], block[1][1], rows.first, self.capacity.window)
+            below: _Row = jax.tree.unflatten(form, list(jnp.moveaxis(at(table, edges.child), -1, 0)))
+            weight = weights(edges.into_state, edges.into_input, clock)
+            own = rows.read(state)
+            predictions, merged = hidden.read(down.latents), rows.read(down.merged)
+            children = Gathered(
+                edges,
+                weight,
+                self.functions,
+                below.message,
+                below.told if self.volatility else None,
+                below.explained if self.shared else None,
+                rows.read(self.volatile),
+                None if linear is None else _from_inputs(linear, edges.child, edges.row, hidden, below.message),
+            )
+            told = children.total(below.news) > 0.0
+            if linear is not None:
+                told = told | hidden.read(linear.news)
+            results, causes = [], []
+            for (_, kind), prediction in zip(self.latent_kinds, predictions, strict=True):
+                posterior = kind.posterior(own, prediction, children, options)
+                held = kind.held(own, prediction)
+                cause = invalid_code(prediction, posterior)
+                cause = jnp.where(told | (cause == 3), cause, 0) if kind.varies else jnp.zeros_like(cause)
+                fallback = _where(cause == 3, own, held)
+                results.append({**own, **_where(told & (cause == 0), posterior, fallback)})
+                causes.append(cause)
+            kind_of = rows.read(self.kind)
+            posterior = _select(kind_of, self.latent_kinds, results)
+            cause = _select(kind_of, self.latent_kinds, causes)
+            news = (told & (cause == 0)).astype(value.dtype)
+            safe = merged._replace(variance=jnp.where(merged.variance > 0.0, merged.variance, 1.0))
+            sent = latent_message(safe, posterior["mean"], posterior["precision"], options)
+            slope = weight * by_code(edges.function, [children.each(g.slope(merged.mean)) for g in self.functions])
+            sums = (children.total(slope**2 * below.upward[0]), children.total(slope * below.upward[1]))
+            upward = pass_on(*sums, merged.conditional)
+            row = _Row(
+                ValueMessage(*(news * part for part in sent)),
+                volatility_message(safe, posterior["mean"], 1.0 / posterior["precision"], news),
+                rows.read(down.explained),
+                news,
+                sums,
+                (upward.precision, upward.error),
+            )
+            after = rows.write(after, posterior)
+            table = rows.write(table, jnp.stack(jax.tree.leaves(row), -1))
+            return (after, table, rows.write(invalid, cause)), None
+
+        (after, table, invalid), _ = jax.lax.scan(settle, (after, table, invalid), self.blocks)
+        rows: _Row = jax.tree.unflatten(form, list(table.T))
+        return after, rows, invalid
+
+    def _linear(
+        self, state: _Beliefs, down: _Down, carried: Array, value: Array, news: Array
+    ) -> LinearUpdate:
+        """The exact update of the latents that inputs see, their covariance included."""
+        width, parents = self.width, self.parents
+        _, message, _ = self._observed(state, down, value, news)
+        slopes = down.slopes[:width]
+        if not self.options.at_prediction:
+            before = at(state["mean"], parents.slot[:width])
+            slopes = by_code(parents.function[:width], [g.slope(before) for g in self.functions])
+        seen = jnp.zeros((width, self.capacity.slots), value.dtype)
+        seen = seen.at[jnp.arange(width)[:, None], parents.slot[:width]].add(parents.into_input[:width] * slopes)
+        covariance = carried + jnp.diag(down.merged.variance[width:])
+        return linear_update(covariance, seen[:, width:], message.precision, message.error, news)
+
+    # the score
+
+    def _surprise(
+        self, clock: Clock, down: _Down, rows: _Row, carried: Array, value: Array, news: Array
+    ) -> tuple[Array, Array, Array]:
+        """Joint surprise, and the surprise of every input by itself with its expectation where they are wanted."""
+        counts = news.astype(value.dtype)
+        if self.dense:
+            covariance = self._covariance(clock, down, carried)
+            joint = -one_after_another(down.linear, covariance, self._densities(down, value), news)
+            marginal = self._density(down, jnp.diagonal(covariance), value)
+        else:
+            spread = self._spread(clock, down) if self.marginals else jnp.zeros_like(value)
+            marginal = self._density(down, spread, value)
+            own = self._density(down, jnp.zeros_like(value), value).log_density
+            own = jnp.where(self._gaussian() > 0.0, own, marginal.log_density)
+            inner = pass_on(*rows.below, down.merged.conditional).log_density
+            joint = -jnp.sum(counts * own) - jnp.sum(inner[self.width :])
+        if not self.detail:
+            return joint, value[:0], value[:0]
+        return joint, -counts * marginal.log_density, counts * marginal.entropy
+
+    def _density(self, down: _Down, spread: Array, value: Array) -> Observation:
+        each = [
+            kind.observation(prediction, down.linear, spread, value)
+            for (_, kind), prediction in zip(self.input_kinds, down.inputs, strict=True)
+        ]
+        return _select(self.kind[: self.width], self.input_kinds, each)
+
+    def _densities(self, down: _Down, value: Array) -> list[tuple[Array, Any]]:
+        """Per kind of input, Gaussian ones first: which inputs are of it, and the density of one of them."""
+
+        def of(kind: AbstractInput, prediction: Prediction) -> Any:
+            def density(number: Array, mean: Array, variance: Array) -> Observation:
+                own = jax.tree.map(lambda all: all[number], prediction._replace(inner={}))
+                return kind.observation(own, mean, variance, value[number])
+
+            return density
+
+        found = [
+            (not kind.gaussian, self.kind[: self.width] == code, of(kind, prediction))
+            for (code, kind), prediction in zip(self.input_kinds, down.inputs, strict=True)
+        ]
+        return [(chosen, density) for _, chosen, density in sorted(found, key=lambda entry: entry[0])]
+
+    def _gaussian(self) -> Array:
+        """1 where an input slot is of a Gaussian kind."""
+        kind_of = self.kind[: self.width]
+        return sum((kind_of == code) * 1.0 for code, kind in self.input_kinds if kind.gaussian) + jnp.zeros(self.width)
+
+    def _spread(self, clock: Clock, down: _Down) -> Array:
+        """Variance of the linear predictors of the inputs, where no node has several uncertain value parents."""
+        weight = weights(self.parents.into_state, self.parents.into_input, clock) * down.slopes
+
+        def widen(spread: Array, block: Array) -> tuple[Array, None]:
+            rows = Rows(block[0], block[1])
+            inherited = jnp.sum(rows.read(weight) ** 2 * at(spread, rows.read(self.parents.slot)), -1)
+            return rows.write(spread, rows.read(down.merged.conditional) + inherited), None
+
+        spread, _ = jax.lax.scan(widen, jnp.zeros_like(down.merged.mean), self.blocks[0], reverse=True)
+        return jnp.sum(weight[: self.width] ** 2 * at(spread, self.parents.slot[: self.width]), -1)
+
+    def _covariance(self, clock: Clock, down: _Down, carried: Array) -> Array:
+        """Covariance of the linear predictors of the inputs."""
+        width = self.width
+        unit = jnp.eye(self.capacity.slots, width, dtype=down.linear.dtype)
+
+        def reach(table: Array, block: tuple[Array, Array]) -> tuple[Array, None]:
+            rows = Rows(block[0][0], block[0][1])
+            edges = window(self.edges, block[1][0], block[1][1], rows.first, self.capacity.window)
+            mean = rows.read(down.merged.mean)
+            slope = by_code(edges.function, [at(g.slope(mean), edges.row) for g in self.functions])
+            slope = slope * weights(edges.into_state, edges.into_input, clock)
+            through = jnp.where(jnp.arange(len(mean))[:, None] == edges.row, slope, 0.0) @ at(table, edges.child)
+            return rows.write(table, through), None
+
+        table, _ = jax.lax.scan(reach, unit, self.blocks)
+        own = down.merged.conditional[width:]
+        hidden = table[width:]
+        covariance = hidden.T @ (own[:, None] * hidden)
+        return covariance + hidden.T @ (carried @ hidden) if self.correlated else covariance
+
+
+def settled(covariance: Array, precision: Array) -> Array:
+    """Covariances of states that an exact update left correlated, scaled to the precisions they ended with."""
+    known = jnp.diagonal(covariance)
+    scale = jnp.where(known > 0.0, jnp.sqrt(1.0 / (precision * jnp.where(known > 0.0, known, 1.0))), 0.0)
+    return covariance * scale[:, None] * scale[None, :] * (1.0 - jnp.eye(len(scale), dtype=scale.dtype))
+
+
+def _from_inputs(
+    linear: LinearUpdate, child: Array, row: Array, hidden: Rows, message: ValueMessage
+) -> FromInputs:
+    weight = linear.weight[jnp.minimum(child, len(linear.weight) - 1), hidden.first + row]
+    return FromInputs(
+        hidden.read(linear.precision),
+        hidden.read(linear.error),
+        weight / jnp.where(message.precision > 0.0, message.precision, 1.0),
+    )
+
+
+def _select(kind_of: Array, kinds: list[tuple[int, Any]], results: list[_T]) -> _T:
+    """Results of several kinds, merged by the kind that each slot has."""
+    merged = results[0]
+    for (code, _), result in zip(kinds[1:], results[1:], strict=True):
+        chosen = kind_of == code
+        merged = jax.tree.map(lambda old, new, chosen=chosen: jnp.where(chosen, new, old), merged, result)
+    return merged
+
+
+def _where(condition: Array, one: dict[str, Array], other: dict[str, Array]) -> dict[str, Array]:
+    return {name: jnp.where(condition, one[name], other[name]) for name in one if name in other}
