@@ -31,18 +31,18 @@ from sostruct.errors import GraphError
 from sostruct.graph.schema import COUPLINGS, node_kind
 from sostruct.graph.topology import Topology
 
-BLOCK = 16
-"""Nodes per block; measured at 50 to 600 nodes: 8 and 32 are slower."""
+BLOCK = 8
+"""Nodes per block; measured at 10 to 600 nodes: 4 and 16 are slower."""
 NODE_FLOOR = 8
 DEGREE_FLOOR = 4
 EDGE_FLOOR = 16
-WINDOW_FLOOR = 32
+WINDOW_FLOOR = 16
 
 Ints: TypeAlias = NDArray[np.int32]
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 
-_SIZES = ("input_width", "latent_width", "blocks", "degree", "edges", "window")
+_SIZES = ("input_width", "latent_width", "blocks", "degree", "edges", "window", "fan")
 
 
 @final
@@ -57,6 +57,7 @@ class Capacity:
         degree: parents per node, all lags together; a power of two.
         edges: edges in all; a power of two.
         window: edges to children of one block; a power of two.
+        fan: children per node; a power of two.
         kinds: the node kinds present.
         functions: the coupling functions present.
         traits: whatever else about the graph a network compiles differently for; the network's own words.
@@ -71,6 +72,7 @@ class Capacity:
     degree: int
     edges: int
     window: int
+    fan: int
     kinds: frozenset[str]
     functions: frozenset[str]
     traits: frozenset[str] = frozenset()
@@ -347,6 +349,7 @@ def _needed(topology: Topology, observed: int, blocks: list[tuple[int, int]], wi
         degree=power_of_two(max((len(topology.parents(name)) for name in topology.names), default=0), DEGREE_FLOOR),
         edges=power_of_two(len(topology.edges), EDGE_FLOOR),
         window=window,
+        fan=power_of_two(max((len(topology.children(name)) for name in topology.names), default=0), DEGREE_FLOOR),
         kinds=frozenset(node.kind for node in topology.nodes),
         functions=frozenset(edge.function for edge in topology.edges),
     )

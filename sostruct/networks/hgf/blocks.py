@@ -8,6 +8,7 @@ that of `kinds`, `updates` and `evidence`; this file moves numbers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, final
 
 import jax
@@ -72,15 +73,40 @@ class _Down(NamedTuple):
     explained: Array
 
 
+class _Block(NamedTuple):
+    """First slot and number of nodes of a block, first position and number of its edges."""
+
+    first: Array
+    count: Array
+    edge: Array
+    edges: Array
+
+
 class _Row(NamedTuple):
-    """What a settled node leaves for its parents and for the score: one row of a table."""
+    """What a settled node leaves for its parents: one row of a table."""
 
     message: ValueMessage
     told: VolatilityMessage
     explained: Array
-    news: Array
-    below: tuple[Array, Array]
     upward: tuple[Array, Array]
+
+
+class _Settled(NamedTuple):
+    """The upward sweep so far.
+
+    Attributes:
+        beliefs: by name [slot].
+        table: rows of `_Row` [slot, column].
+        below: precision and error that the inputs below each node bring it [slot]; see `evidence.Upward`.
+        news: [slot].
+        invalid: [slot].
+    """
+
+    beliefs: _Beliefs
+    table: Array
+    below: tuple[Array, Array]
+    news: Array
+    invalid: Array
 
 
 @final
@@ -90,9 +116,11 @@ class PackedSchedule:
     Args:
         wiring: the network.
         detail: whether marginal surprises of the inputs are wanted beside the joint one.
+        bounded: whether sweeps run over all blocks of the capacity, so that reverse-mode differentiation and batches of
+            different graphs work; otherwise they stop at the last block in use.
     """
 
-    def __init__(self, wiring: Wiring, detail: bool) -> None:
+    def __init__(self, wiring: Wiring, detail: bool, bounded: bool) -> None:
         capacity, tables = wiring.capacity, wiring.tables
         self.options, self.capacity = wiring.options, capacity
         self.width = capacity.input_width
@@ -106,7 +134,11 @@ class PackedSchedule:
         self.edges = edges_of(wiring)
         self.volatility_parents = jnp.asarray(tables.volatility_parents)
         self.volatile = jnp.asarray(tables.volatile)
-        self.blocks = (jnp.asarray(tables.block_node), jnp.asarray(tables.block_edge))
+        self.last = jnp.asarray(tables.child_last)
+        nodes, edges = jnp.asarray(tables.block_node), jnp.asarray(tables.block_edge)
+        self.blocks = _Block(nodes[:, 0], nodes[:, 1], edges[:, 0], edges[:, 1])
+        self.used = jnp.sum(nodes[:, 1] > 0, dtype=jnp.int32)
+        self.bounded = bounded
         traits = capacity.traits
         self.volatility = VOLATILITY in traits
         self.shared = wiring.options.joint and COPARENTS in traits
@@ -114,6 +146,14 @@ class PackedSchedule:
         self.dense = bool(traits & {COPARENTS, INPUT_COPARENTS, TANGLED})
         self.detail = detail
         self.marginals = detail or not all(kind.gaussian for _, kind in self.input_kinds)
+        reads = wiring.options.update.reads | {"news"}
+        bent = any(function.name != "identity" for function in self.functions)
+        self.columns = _Row(
+            ValueMessage(True, True, bent),
+            VolatilityMessage(*(name == "news" or (self.volatility and name in reads) for name in VolatilityMessage._fields)),
+            self.shared,
+            (not self.dense, not self.dense),
+        )
 
     def step(
         self, state: _Beliefs, carried: Array, value: Array, news: Array, clock: Clock
@@ -134,12 +174,23 @@ class PackedSchedule:
             decay = down.merged.decay[self.width :]
             carried = carried * decay[:, None] * decay[None, :]
             linear = self._linear(state, down, carried, value, news)
-        after, rows, invalid = self._update(state, clock, down, value, news, linear)
-        surprise, marginal, entropy = self._surprise(clock, down, rows, carried, value, news)
+        after = self._update(state, clock, down, value, news, linear)
+        surprise, marginal, entropy = self._surprise(clock, down, after.below, carried, value, news)
         if linear is not None:
-            carried = settled(linear.covariance, after["precision"][self.width :])
-        outcome = Outcome(down.merged.mean, down.merged.variance, rows.news, surprise, marginal, entropy, invalid)
-        return after, carried, outcome
+            carried = settled(linear.covariance, after.beliefs["precision"][self.width :])
+        mean, variance = down.merged.mean, down.merged.variance
+        return after.beliefs, carried, Outcome(mean, variance, after.news, surprise, marginal, entropy, after.invalid)
+
+    def _sweep(self, body: Callable[[_T, _Block], _T], start: _T, up: bool) -> _T:
+        """Carry something over the blocks, from the inputs up or from the top down."""
+        if self.bounded:
+            return jax.lax.scan(lambda carry, block: (body(carry, block), None), start, self.blocks, reverse=not up)[0]
+
+        def step(number: Array, carry: _T) -> _T:
+            place = number if up else self.used - 1 - number
+            return body(carry, jax.tree.map(lambda all: all[place], self.blocks))
+
+        return jax.lax.fori_loop(0, self.used, step, start)
 
     # predictions
 
@@ -147,15 +198,15 @@ class PackedSchedule:
         parents, width, options = self.parents, self.width, self.options
         latent = (self.parameters, state, parents, self.kind, self.volatility_parents)
 
-        def expect(mean: Array, block: Array) -> tuple[Array, None]:
-            rows = Rows(block[0], block[1])
+        def expect(mean: Array, block: _Block) -> Array:
+            rows = Rows(block.first, block.count)
             own, before, above, kind, _ = rows.read(latent)
             through = by_code(above.function, [g.value(at(mean, above.slot)) for g in self.functions])
             value = jnp.sum(above.into_state * through, -1)
             means = [k.expect(own, before, value, clock) for _, k in self.latent_kinds]
-            return rows.write(mean, _select(kind, self.latent_kinds, means)), None
+            return rows.write(mean, _select(kind, self.latent_kinds, means))
 
-        mean, _ = jax.lax.scan(expect, jnp.zeros_like(state["mean"]), self.blocks[0], reverse=True)
+        mean = self._sweep(expect, jnp.zeros_like(state["mean"]), up=False)
         above = at(mean, parents.slot)
         slopes = by_code(parents.function, [g.slope(above) for g in self.functions])
         through = by_code(parents.function[:width], [g.value(above[:width]) for g in self.functions])
@@ -176,8 +227,8 @@ class PackedSchedule:
         variance = jnp.zeros_like(mean)
         if options.relaxed:
 
-            def widen(variance: Array, block: Array) -> tuple[Array, None]:
-                rows = Rows(block[0], block[1])
+            def widen(variance: Array, block: _Block) -> Array:
+                rows = Rows(block.first, block.count)
                 parts = rows.read(latent)
                 around = at(variance, parts[2].slot)
                 merged, _ = predicted(
@@ -189,9 +240,9 @@ class PackedSchedule:
                     rows.read(drives),
                     around,
                 )
-                return rows.write(variance, merged.variance), None
+                return rows.write(variance, merged.variance)
 
-            variance, _ = jax.lax.scan(widen, variance, self.blocks[0], reverse=True)
+            variance = self._sweep(widen, variance, up=False)
         around = at(variance, parents.slot)
         hidden: Any = jax.tree.map(lambda all: all[width:], (latent, mean, parents.volatility, plain, drives, around))
         merged, latents = predicted(hidden[0], hidden[1], jnp.zeros_like(hidden[1]), *hidden[2:4], *hidden[4:])
@@ -232,36 +283,46 @@ class PackedSchedule:
             _select(kind_of, self.input_kinds, densities),
         )
 
+    def _rows(self, row: _Row) -> Array:
+        """Rows of the table, of the columns that are read."""
+        kept = [part for part, read in zip(jax.tree.leaves(row), jax.tree.leaves(self.columns), strict=True) if read]
+        return jnp.stack(kept, -1)
+
+    def _below(self, table: Array, child: Array) -> _Row:
+        """Rows of children; what is never read is 0."""
+        found = iter(jnp.moveaxis(at(table, child), -1, 0))
+        none = jnp.zeros(child.shape, table.dtype)
+        form = jax.tree.structure(self.columns)
+        return form.unflatten([next(found) if read else none for read in jax.tree.leaves(self.columns)])
+
     def _update(
         self, state: _Beliefs, clock: Clock, down: _Down, value: Array, news: Array, linear: LinearUpdate | None
-    ) -> tuple[_Beliefs, _Row, Array]:
+    ) -> _Settled:
         width, options = self.width, self.options
         observed, message, density = self._observed(state, down, value, news)
         counts = news.astype(value.dtype)
         seen = jax.tree.map(lambda all: all[:width], down.merged)
-        fixed = options.observed_variance(observed["precision"])
         gaussian = counts * self._gaussian()
         first = _Row(
             ValueMessage(*(counts * part for part in message)),
-            volatility_message(seen, observed["mean"], fixed, counts),
+            volatility_message(seen, observed["mean"], options.observed_variance(observed["precision"]), counts),
             down.explained[:width],
-            counts,
-            (jnp.zeros_like(counts), jnp.zeros_like(counts)),
             (gaussian * density.shrink, gaussian * density.pull),
         )
-        after = jax.tree.map(lambda all, part: jnp.asarray(all).at[:width].set(part), state, observed)
-        form = jax.tree.structure(first)
-        table = jnp.zeros((self.capacity.slots, form.num_leaves), value.dtype)
-        table = table.at[:width].set(jnp.stack(jax.tree.leaves(first), -1))
-        invalid = jnp.zeros(self.capacity.slots, jnp.int32)
+        rows_of_inputs = self._rows(first)
+        none = jnp.zeros(self.capacity.slots, value.dtype)
+        start = _Settled(
+            {name: all.at[:width].set(observed[name]) for name, all in state.items()},
+            jnp.zeros((self.capacity.slots, rows_of_inputs.shape[1]), value.dtype).at[:width].set(rows_of_inputs),
+            (none, none),
+            none.at[:width].set(counts),
+            jnp.zeros(self.capacity.slots, jnp.int32),
+        )
 
-        def settle(
-            carry: tuple[_Beliefs, Array, Array], block: tuple[Array, Array]
-        ) -> tuple[tuple[_Beliefs, Array, Array], None]:
-            after, table, invalid = carry
-            rows, hidden = Rows(block[0][0], block[0][1]), Rows(block[0][0] - width, block[0][1])
-            edges = window(self.edges, block[1][0], block[1][1], rows.first, self.capacity.window)
-            below: _Row = jax.tree.unflatten(form, list(jnp.moveaxis(at(table, edges.child), -1, 0)))
+        def settle(carry: _Settled, block: _Block) -> _Settled:
+            rows, hidden = Rows(block.first, block.count), Rows(block.first - width, block.count)
+            edges = window(self.edges, block.edge, block.edges, block.first, self.capacity.window)
+            below = self._below(carry.table, edges.child)
             weight = weights(edges.into_state, edges.into_input, clock)
             own = rows.read(state)
             predictions, merged = hidden.read(down.latents), rows.read(down.merged)
@@ -272,17 +333,22 @@ class PackedSchedule:
                 below.message,
                 below.told if self.volatility else None,
                 below.explained if self.shared else None,
+                rows.read(self.last) - block.edge,
                 rows.read(self.volatile),
                 None if linear is None else _from_inputs(linear, edges.child, edges.row, hidden, below.message),
             )
-            told = children.total(below.news) > 0.0
+            slope = weight * by_code(edges.function, [children.each(g.slope(merged.mean)) for g in self.functions])
+            informed, precision, error = children.total(
+                below.told.news, slope**2 * below.upward[0], slope * below.upward[1]
+            )
+            told = informed > 0.0
             if linear is not None:
                 told = told | hidden.read(linear.news)
             results, causes = [], []
             for (_, kind), prediction in zip(self.latent_kinds, predictions, strict=True):
                 posterior = kind.posterior(own, prediction, children, options)
                 held = kind.held(own, prediction)
-                cause = invalid_code(prediction, posterior)
+                cause = invalid_code(prediction.mean, prediction.variance, posterior)
                 cause = jnp.where(told | (cause == 3), cause, 0) if kind.varies else jnp.zeros_like(cause)
                 fallback = _where(cause == 3, own, held)
                 results.append({**own, **_where(told & (cause == 0), posterior, fallback)})
@@ -293,24 +359,16 @@ class PackedSchedule:
             news = (told & (cause == 0)).astype(value.dtype)
             safe = merged._replace(variance=jnp.where(merged.variance > 0.0, merged.variance, 1.0))
             sent = latent_message(safe, posterior["mean"], posterior["precision"], options)
-            slope = weight * by_code(edges.function, [children.each(g.slope(merged.mean)) for g in self.functions])
-            sums = (children.total(slope**2 * below.upward[0]), children.total(slope * below.upward[1]))
-            upward = pass_on(*sums, merged.conditional)
+            upward = pass_on(precision, error, merged.conditional)
             row = _Row(
                 ValueMessage(*(news * part for part in sent)),
                 volatility_message(safe, posterior["mean"], 1.0 / posterior["precision"], news),
                 rows.read(down.explained),
-                news,
-                sums,
                 (upward.precision, upward.error),
             )
-            after = rows.write(after, posterior)
-            table = rows.write(table, jnp.stack(jax.tree.leaves(row), -1))
-            return (after, table, rows.write(invalid, cause)), None
+            return rows.write(carry, _Settled(posterior, self._rows(row), (precision, error), news, cause))
 
-        (after, table, invalid), _ = jax.lax.scan(settle, (after, table, invalid), self.blocks)
-        rows: _Row = jax.tree.unflatten(form, list(table.T))
-        return after, rows, invalid
+        return self._sweep(settle, start, up=True)
 
     def _linear(
         self, state: _Beliefs, down: _Down, carried: Array, value: Array, news: Array
@@ -330,7 +388,7 @@ class PackedSchedule:
     # the score
 
     def _surprise(
-        self, clock: Clock, down: _Down, rows: _Row, carried: Array, value: Array, news: Array
+        self, clock: Clock, down: _Down, below: tuple[Array, Array], carried: Array, value: Array, news: Array
     ) -> tuple[Array, Array, Array]:
         """Joint surprise, and the surprise of every input by itself with its expectation where they are wanted."""
         counts = news.astype(value.dtype)
@@ -343,7 +401,7 @@ class PackedSchedule:
             marginal = self._density(down, spread, value)
             own = self._density(down, jnp.zeros_like(value), value).log_density
             own = jnp.where(self._gaussian() > 0.0, own, marginal.log_density)
-            inner = pass_on(*rows.below, down.merged.conditional).log_density
+            inner = pass_on(*below, down.merged.conditional).log_density
             joint = -jnp.sum(counts * own) - jnp.sum(inner[self.width :])
         if not self.detail:
             return joint, value[:0], value[:0]
@@ -381,12 +439,12 @@ class PackedSchedule:
         """Variance of the linear predictors of the inputs, where no node has several uncertain value parents."""
         weight = weights(self.parents.into_state, self.parents.into_input, clock) * down.slopes
 
-        def widen(spread: Array, block: Array) -> tuple[Array, None]:
-            rows = Rows(block[0], block[1])
+        def widen(spread: Array, block: _Block) -> Array:
+            rows = Rows(block.first, block.count)
             inherited = jnp.sum(rows.read(weight) ** 2 * at(spread, rows.read(self.parents.slot)), -1)
-            return rows.write(spread, rows.read(down.merged.conditional) + inherited), None
+            return rows.write(spread, rows.read(down.merged.conditional) + inherited)
 
-        spread, _ = jax.lax.scan(widen, jnp.zeros_like(down.merged.mean), self.blocks[0], reverse=True)
+        spread = self._sweep(widen, jnp.zeros_like(down.merged.mean), up=False)
         return jnp.sum(weight[: self.width] ** 2 * at(spread, self.parents.slot[: self.width]), -1)
 
     def _covariance(self, clock: Clock, down: _Down, carried: Array) -> Array:
@@ -394,16 +452,16 @@ class PackedSchedule:
         width = self.width
         unit = jnp.eye(self.capacity.slots, width, dtype=down.linear.dtype)
 
-        def reach(table: Array, block: tuple[Array, Array]) -> tuple[Array, None]:
-            rows = Rows(block[0][0], block[0][1])
-            edges = window(self.edges, block[1][0], block[1][1], rows.first, self.capacity.window)
+        def reach(table: Array, block: _Block) -> Array:
+            rows = Rows(block.first, block.count)
+            edges = window(self.edges, block.edge, block.edges, block.first, self.capacity.window)
             mean = rows.read(down.merged.mean)
             slope = by_code(edges.function, [at(g.slope(mean), edges.row) for g in self.functions])
             slope = slope * weights(edges.into_state, edges.into_input, clock)
             through = jnp.where(jnp.arange(len(mean))[:, None] == edges.row, slope, 0.0) @ at(table, edges.child)
-            return rows.write(table, through), None
+            return rows.write(table, through)
 
-        table, _ = jax.lax.scan(reach, unit, self.blocks)
+        table = self._sweep(reach, unit, up=True)
         own = down.merged.conditional[width:]
         hidden = table[width:]
         covariance = hidden.T @ (own[:, None] * hidden)

@@ -1,7 +1,9 @@
 """Neighbours of nodes in packed arrays: parents as padded rows, children as a window of an edge list.
 
-Sums over children are products with a 0/1 table that is built on the fly from the edges' parents: on a CPU a scatter of
-32 edges takes three times as long, and padded rows of children do ten times the arithmetic.
+Sums over children are segmented scans: edges of one parent stand together, so adding to every number the one 1, 2, 4 ...
+edges before it, where that has the same parent, leaves the sum at the parent's last edge. These are vector operations,
+and exact up to the order of addition; a scatter is neither a vector operation nor something the compiler keeps inside a
+native loop, and padded rows of children do ten times the arithmetic.
 """
 
 from __future__ import annotations
@@ -38,10 +40,16 @@ class Parents(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """A list of edges to children [edge], as `Parents`; `row` is the parent's place in its block."""
+    """A list of edges to children [edge], as `Parents`.
+
+    Attributes:
+        row: the parent's place in its block.
+        same: [edge] per power of two, 1 where the edge that many places before has the same parent.
+    """
 
     child: Array
     row: Array
+    same: tuple[Array, ...]
     into_state: Array
     into_input: Array
     volatility: Array
@@ -73,9 +81,12 @@ def edges_of(wiring: Wiring) -> Edges:
     strength = jnp.asarray(wiring.strength)[jnp.asarray(tables.child), jnp.asarray(tables.child_column)]
     value = strength * tables.child_value
     observed = jnp.asarray(tables.child) < wiring.capacity.input_width
+    parent = jnp.asarray(tables.child_parent)
+    steps = [1 << step for step in range((wiring.capacity.fan - 1).bit_length())]
     return Edges(
         jnp.asarray(tables.child),
-        jnp.asarray(tables.child_parent),
+        parent,
+        tuple((parent == jnp.roll(parent, step)).astype(value.dtype).at[:step].set(0.0) for step in steps),
         jnp.where(observed, 0.0, value),
         jnp.where(observed, value, 0.0),
         strength * tables.child_volatility,
@@ -85,15 +96,14 @@ def edges_of(wiring: Wiring) -> Edges:
 
 def window(edges: Edges, start: Array, count: Array, first: Array, width: int) -> Edges:
     """The edges of one block, from position `start`; what lies behind `count` gets strength 0."""
-    cut = Edges(*(jax.lax.dynamic_slice_in_dim(part, start, width) for part in edges))
+    cut: Edges = jax.tree.map(lambda part: jax.lax.dynamic_slice_in_dim(part, start, width), edges)
     live = jnp.arange(width) < count
-    return Edges(
-        jnp.where(live, cut.child, 0),
-        jnp.where(live, cut.row - first, BLOCK),
-        jnp.where(live, cut.into_state, 0.0),
-        jnp.where(live, cut.into_input, 0.0),
-        jnp.where(live, cut.volatility, 0.0),
-        cut.function,
+    return cut._replace(
+        child=jnp.where(live, cut.child, 0),
+        row=jnp.where(live, cut.row - first, BLOCK),
+        into_state=jnp.where(live, cut.into_state, 0.0),
+        into_input=jnp.where(live, cut.into_input, 0.0),
+        volatility=jnp.where(live, cut.volatility, 0.0),
     )
 
 
@@ -157,17 +167,22 @@ class Gathered(AbstractChildren):
         message: ValueMessage,
         told: VolatilityMessage | None,
         explained: Array | None,
+        last: Array,
         volatile: Array,
         from_inputs: FromInputs | None,
     ) -> None:
         self.edges, self.weight, self.functions = edges, weight, functions
         self.message, self.told, self.explained = message, told, explained
         self._volatile, self.from_inputs = volatile, from_inputs
-        self.belongs = jnp.arange(BLOCK)[:, None] == edges.row[None, :]
+        self.last, self.parent = last, last >= 0
 
-    def total(self, numbers: Array) -> Array:
-        """Sum over the children of every node of the block."""
-        return jnp.sum(jnp.where(self.belongs, numbers[None, :], 0.0), 1)
+    def total(self, *numbers: Array) -> tuple[Array, ...]:
+        """Sums over the children of every node of the block."""
+        sums = jnp.stack(numbers)
+        for step, same in enumerate(self.edges.same):
+            before = jnp.pad(sums[:, : -(1 << step)], ((0, 0), (1 << step, 0)))
+            sums = sums + same * before
+        return tuple(jnp.where(self.parent, at(sums[row], self.last), 0.0) for row in range(len(numbers)))
 
     @property
     def volatile(self) -> Real:
@@ -192,7 +207,7 @@ class Gathered(AbstractChildren):
         if not linear:
             bend = by_code(codes, [self.each(function.curvature(point)) for function in self.functions])
             added = added - self.weight * bend * curvature
-        precision, shift = self.total(added), self.total(moved)
+        precision, shift = self.total(added, moved)
         if self.from_inputs is not None:
             precision, shift = precision + self.from_inputs.precision, shift + self.from_inputs.error
         return precision, shift
@@ -200,7 +215,7 @@ class Gathered(AbstractChildren):
     def sum(self, term: Callable[[Real, VolatilityMessage], Real]) -> Real:
         if self.told is None:
             return jnp.zeros(BLOCK, self.weight.dtype)
-        return self.total(term(self.edges.volatility, self.told))
+        return self.total(term(self.edges.volatility, self.told))[0]
 
     def fold(self, step: Callable[[_T, Real, VolatilityMessage], _T], start: _T) -> _T:
         if self.told is None:

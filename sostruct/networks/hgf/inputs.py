@@ -61,6 +61,7 @@ def read_series(inputs: tuple[str, ...], data: Any, time_steps: Any, kinds: Mapp
         DataError: dimensions, columns or lengths do not fit, a column does not hold real numbers, a value is infinite
             or not one that its input can observe, timestamps are out of order, or a time step is not positive.
     """
+    subjects: tuple[Any, ...] | None
     if isinstance(data, Mapping):
         values, index, subjects = _panel(inputs, data, kinds)
     else:

@@ -21,7 +21,7 @@ from sostruct.graph import Capacity, Packing, Topology, pack
 from sostruct.networks.hgf.couplings import Real
 from sostruct.networks.hgf.kinds import KINDS
 from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractLatent
-from sostruct.networks.hgf.updates import Options, Prediction
+from sostruct.networks.hgf.updates import Options
 from sostruct.numerics import Numbers
 
 VOLATILITY = "volatility couplings"
@@ -47,6 +47,7 @@ class Tables(eqx.Module):
         child_value: [edge] 1 where the edge is a value coupling.
         child_volatility: [edge] likewise for volatility couplings.
         child_function: [edge] as `parent_function`.
+        child_last: [slot] position of the node's last edge, -1 where it has no child.
         volatile: [slot] whether the node has a volatility child.
         block_node: [block, 2] first slot and size of every block.
         block_edge: [block, 2] first edge and number of edges of every block.
@@ -64,6 +65,7 @@ class Tables(eqx.Module):
     child_value: Numbers
     child_volatility: Numbers
     child_function: Numbers
+    child_last: Numbers
     volatile: Numbers
     block_node: Numbers
     block_edge: Numbers
@@ -112,7 +114,7 @@ def _tangled(topology: Topology, inputs: tuple[str, ...], uncertain: Mapping[str
 
 def packing(topology: Topology, inputs: tuple[str, ...], at_least: Capacity | None = None) -> Packing:
     """The topology in slots, inputs first, in a capacity that carries its traits."""
-    needed = Capacity(1, 1, 1, 1, 1, 1, frozenset(), frozenset({"identity"}), traits(topology, inputs))
+    needed = Capacity(1, 1, 1, 1, 1, 1, 1, frozenset(), frozenset({"identity"}), traits(topology, inputs))
     return pack(topology, needed if at_least is None else needed.join(at_least), inputs)
 
 
@@ -122,6 +124,9 @@ def tables(packed: Packing) -> Tables:
     def of(coupling: NDArray[np.int32], code: int) -> NDArray[np.float64]:
         return (coupling == code).astype(np.float64)
 
+    edges = np.flatnonzero(packed.child_edge >= 0)
+    last = np.full(packed.capacity.slots, -1, np.int32)
+    last[packed.child_source[edges]] = edges
     volatile = np.zeros(packed.capacity.slots, np.bool_)
     volatile[packed.child_source[packed.child_coupling == 1]] = True
     return Tables(
@@ -137,6 +142,7 @@ def tables(packed: Packing) -> Tables:
         child_value=of(packed.child_coupling, 0),
         child_volatility=of(packed.child_coupling, 1),
         child_function=np.maximum(packed.child_function, 0),
+        child_last=last,
         volatile=volatile,
         block_node=packed.block_node,
         block_edge=packed.block_edge,
@@ -193,10 +199,10 @@ CAUSES = (
 """Why a step could not be taken at a node; the node held its prediction instead."""
 
 
-def invalid_code(prediction: Prediction, posterior: Mapping[str, Real]) -> Array:
+def invalid_code(mean: Real, variance: Real, posterior: Mapping[str, Real]) -> Array:
     """Position in `CAUSES`, elementwise: what is wrong with a posterior, or with the prediction before it."""
     precisions = (numbers for name, numbers in posterior.items() if name.endswith("precision"))
     positive = reduce(jnp.logical_and, (numbers > 0.0 for numbers in precisions))
     finite = reduce(jnp.logical_and, (jnp.isfinite(numbers) for numbers in posterior.values()))
-    predicted = jnp.isfinite(prediction.mean) & jnp.isfinite(prediction.variance)
+    predicted = jnp.isfinite(mean) & jnp.isfinite(variance)
     return jnp.where(predicted, jnp.where(finite, jnp.where(positive, 0, 1), 2), 3).astype(jnp.int32)

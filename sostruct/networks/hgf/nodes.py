@@ -118,31 +118,63 @@ class _Told(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one step, or a series of them, left behind; numbers by node are tuples in the order of the places.
+    """What one step, or a series of them, left behind. Little is kept: the rest follows from it afterwards.
 
     Attributes:
-        beliefs: after the step.
-        mean: mh.
-        variance: 1 / ph.
-        conditional: 1 / pc.
-        invalid: codes of `layout.CAUSES`.
+        latents: beliefs of the hidden states, in the order of `UnrolledSchedule.latents`.
+        mean: their mh.
+        variance: their 1 / ph.
+        conditional: their 1 / pc, in the relaxed filter; else empty.
+        invalid: codes of `layout.CAUSES`, where predictions are held; else empty.
+        inputs: of every input whose kind has beliefs of its own, those beliefs, mh and 1 / ph; None for others.
         covariance: of the inputs' linear predictors, where they need to be assimilated one after another; else empty.
     """
 
-    beliefs: tuple[_State, ...]
+    latents: tuple[_State, ...]
     mean: tuple[Real, ...]
     variance: tuple[Real, ...]
     conditional: tuple[Real, ...]
     invalid: tuple[Array, ...]
+    inputs: tuple[tuple[_State, Real, Real] | None, ...]
     covariance: Array
+
+
+class Score(NamedTuple):
+    """What follows from a series of steps; numbers by input or node are tuples of [time].
+
+    Attributes:
+        joint: joint surprise [time].
+        marginal: surprise of every input by itself; empty unless wanted.
+        entropy: its expectation; empty unless wanted.
+        beliefs: of every node.
+        mean: mh of every node.
+        variance: 1 / ph of every node.
+        invalid: codes of `layout.CAUSES` of every node.
+    """
+
+    joint: Real
+    marginal: tuple[Real, ...]
+    entropy: tuple[Real, ...]
+    beliefs: tuple[_State, ...]
+    mean: tuple[Real, ...]
+    variance: tuple[Real, ...]
+    invalid: tuple[Array, ...]
 
 
 @final
 class UnrolledSchedule:
-    """One step over a `Wiring` whose graph is a `Blueprint`, and the score of a series of steps."""
+    """One step over a `Wiring` whose graph is a `Blueprint`, and the score of a series of steps.
 
-    def __init__(self, wiring: Wiring, drawn: Blueprint) -> None:
+    Args:
+        wiring: the network.
+        drawn: its graph.
+        hold: whether a node whose posterior is invalid holds its prediction; without it, what follows is meaningless.
+        complete: whether no input is ever missing.
+    """
+
+    def __init__(self, wiring: Wiring, drawn: Blueprint, hold: bool, complete: bool) -> None:
         self.options, self.places, self.inputs = wiring.options, drawn.places, drawn.inputs
+        self.hold, self.complete = hold, complete
         self.parameters = {
             place.slot: {name: jnp.asarray(numbers[place.slot]) for name, numbers in wiring.parameters.items()}
             for place in drawn.places
@@ -157,6 +189,9 @@ class UnrolledSchedule:
         self.latents = [place for place in drawn.places if not place.observed]
         self.number = {place.slot: number for number, place in enumerate(self.latents)}
         self.corner = jnp.ix_(*[jnp.asarray([place.slot - wiring.capacity.input_width for place in self.latents])] * 2)
+        self.informed: dict[int, bool] = {}
+        for place in self.places:
+            self.informed[place.slot] = place.observed or any(self.informed[link.other] for link in place.children)
 
     def split(self, state: Mapping[str, Array]) -> tuple[_State, ...]:
         """Beliefs by slot as scalars by node."""
@@ -180,7 +215,9 @@ class UnrolledSchedule:
         for place in reversed(self.places):
             nodes[place.slot], explained[place.slot] = self._predict(place, before, nodes, clock)
         values = {
-            place.slot: jnp.where(news[place.slot], value[place.slot], nodes[place.slot].mean)
+            place.slot: value[place.slot]
+            if self.complete
+            else jnp.where(news[place.slot], value[place.slot], nodes[place.slot].mean)
             for place in self.places[: self.inputs]
         }
         linear, inner = None, carried
@@ -190,37 +227,49 @@ class UnrolledSchedule:
             linear = self._linear(inner, before, nodes, values, news)
         told: dict[int, _Told] = {}
         after: dict[int, _State] = {}
-        invalid: dict[int, Array] = {}
+        invalid = []
         for place in self.places:
             slot = place.slot
             if place.observed:
                 after[slot], told[slot] = self._observe(place, before[slot], nodes[slot], values[slot], news[slot])
-                invalid[slot] = jnp.zeros((), jnp.int32)
             else:
                 children = _Listed(self, place, nodes, told, explained, clock, linear)
-                after[slot], told[slot], invalid[slot] = self._update(place, before[slot], nodes[slot], children)
+                after[slot], told[slot], cause = self._update(place, before[slot], nodes[slot], children)
+                invalid.append(cause)
         covariance = self._covariance(nodes, inner, clock) if self.dense else jnp.zeros((0, 0))
+        hidden = [place.slot for place in self.latents]
         if linear is not None:
-            precision = jnp.stack([after[place.slot]["precision"] for place in self.latents])
+            precision = jnp.stack([after[slot]["precision"] for slot in hidden])
             carried = carried.at[self.corner].set(settled(linear.covariance, precision))
-        slots = [place.slot for place in self.places]
-        beliefs = tuple(after[slot] for slot in slots)
         report = Step(
-            beliefs,
-            tuple(nodes[slot].mean for slot in slots),
-            tuple(nodes[slot].variance for slot in slots),
-            tuple(nodes[slot].conditional for slot in slots),
-            tuple(invalid[slot] for slot in slots),
+            tuple(after[slot] for slot in hidden),
+            tuple(nodes[slot].mean for slot in hidden),
+            tuple(nodes[slot].variance for slot in hidden),
+            tuple(nodes[slot].conditional for slot in hidden) if self.options.relaxed else (),
+            tuple(invalid) if self.hold else (),
+            tuple(
+                (after[place.slot], nodes[place.slot].mean, nodes[place.slot].variance)
+                if KINDS[place.kind].state
+                else None
+                for place in self.places[: self.inputs]
+            ),
             covariance,
         )
-        return beliefs, carried, report
+        return tuple(after[place.slot] for place in self.places), carried, report
 
-    def score(self, steps: Step, inputs: Array, clock: Clock, detail: bool) -> tuple[Real, list[Real], list[Real]]:
-        """Joint surprise of a series of steps, and surprise and entropy of every input by itself [time]."""
-        news = ~jnp.isnan(inputs)
-        mean = {place.slot: numbers for place, numbers in zip(self.places, steps.mean, strict=True)}
-        conditional = {place.slot: numbers for place, numbers in zip(self.places, steps.conditional, strict=True)}
+    def score(self, steps: Step, inputs: Array, clock: Clock, detail: bool) -> Score:
+        """What follows from a series of steps [time] over these inputs [time, input]."""
+        hidden = [place.slot for place in self.latents]
+        mean = dict(zip(hidden, steps.mean, strict=True))
+        variance = dict(zip(hidden, steps.variance, strict=True))
+        conditional = dict(zip(hidden, steps.conditional, strict=True)) if self.options.relaxed else variance
+        beliefs = dict(zip(hidden, steps.latents, strict=True))
         zero = jnp.zeros_like(inputs[:, 0])
+        none = zero.astype(jnp.int32)
+        if self.hold:
+            invalid = dict(zip(hidden, steps.invalid, strict=True))
+        else:
+            invalid = {slot: self._invalid(slot, mean[slot], variance[slot], beliefs[slot]) for slot in hidden}
         slopes = {
             (link.row, link.column): self._weight(link, place.observed, clock)
             * FUNCTIONS[link.function].slope(mean[link.other])
@@ -228,56 +277,75 @@ class UnrolledSchedule:
             for link in place.parents
             if not link.volatility
         }
-        spread = {}
+        spread: dict[int, Real] = {}
         for place in reversed(self.places):
-            inherited = [
+            inherited = (
                 slopes[link.row, link.column] ** 2 * spread[link.other]
                 for link in place.parents
                 if not link.volatility
-            ]
+            )
             spread[place.slot] = sum(inherited, zero if place.observed else conditional[place.slot])
         joint = zero
         marginals, entropies = [], []
         below: dict[int, Upward] = {}
-        rows = []
+        rows: list[tuple[AbstractInput, Prediction, Real, Real]] = []
         for place in self.places:
+            slot = place.slot
             if not place.observed:
-                links = [link for link in place.children if not link.volatility]
-                tilted = [(slopes[link.row, link.column], below[link.other]) for link in links]
+                tilted = [
+                    (slopes[link.row, link.column], below[link.other])
+                    for link in place.children
+                    if not link.volatility
+                ]
                 precision = sum((slope**2 * other.precision for slope, other in tilted), zero)
                 error = sum((slope * other.error for slope, other in tilted), zero)
-                below[place.slot] = pass_on(precision, error, conditional[place.slot])
-                joint = joint - below[place.slot].log_density
+                below[slot] = pass_on(precision, error, conditional[slot])
+                joint = joint - below[slot].log_density
                 continue
-            number = place.slot
             kind = KINDS[place.kind]
             assert isinstance(kind, AbstractInput)
-            linear = sum(
-                (
-                    self.strength[link.row, link.column] * FUNCTIONS[link.function].value(mean[link.other])
-                    for link in place.parents
-                    if not link.volatility
-                ),
-                zero,
+            news = ~jnp.isnan(inputs[:, slot])
+            counts = news.astype(zero.dtype)
+            drive = self._drive(place, mean, variance, zero)
+            kept = steps.inputs[slot]
+            if kept is None:
+                prediction = kind.predict_input(self.parameters[slot], {}, drive, clock, self.options)
+                value = jnp.where(news, inputs[:, slot], prediction.mean)
+                seen = kind.observe(self.parameters[slot], {}, prediction, value, self.options)
+                held = kind.held({}, prediction)
+                beliefs[slot] = seen if self.complete else {name: jnp.where(news, seen[name], held[name]) for name in held}
+            else:
+                beliefs[slot], expected, noise = kept
+                prediction = Prediction(expected, noise, noise, noise, zero, zero, zero, zero, {})
+                value = jnp.where(news, inputs[:, slot], expected)
+            mean[slot], variance[slot], invalid[slot] = prediction.mean, prediction.variance, none
+            rows.append((kind, prediction, value, drive.value))
+            marginal = kind.observation(
+                prediction, drive.value, steps.covariance[:, slot, slot] if self.dense else spread[slot], value
             )
-            noise = steps.variance[number]
-            prediction = Prediction(steps.mean[number], noise, noise, noise, zero, zero, zero, zero, {})
-            value = jnp.where(news[:, number], inputs[:, number], prediction.mean)
-            counts = news[:, number].astype(value.dtype)
-            variance = steps.covariance[:, number, number] if self.dense else spread[number]
-            rows.append((kind, prediction, value, linear))
-            if detail or not kind.gaussian:
-                marginal = kind.observation(prediction, linear, variance, value)
-                marginals.append(-counts * marginal.log_density)
-                entropies.append(counts * marginal.entropy)
-            alone = of_input(kind.observation(prediction, linear, zero, value)) if kind.gaussian else None
-            if alone is None:
-                alone = Upward(zero, zero, marginal.log_density)
-            below[place.slot] = Upward(*(counts * part for part in alone))
-            joint = joint - below[place.slot].log_density
+            marginals.append(-counts * marginal.log_density)
+            entropies.append(counts * marginal.entropy)
+            alone = Upward(zero, zero, marginal.log_density)
+            if kind.gaussian:
+                alone = of_input(kind.observation(prediction, drive.value, zero, value))
+            below[slot] = Upward(*(counts * part for part in alone))
+            joint = joint - below[slot].log_density
         if self.dense:
-            joint = self._one_after_another(rows, steps.covariance, news)
-        return joint, marginals if detail else [], entropies if detail else []
+            joint = self._one_after_another(rows, steps.covariance, ~jnp.isnan(inputs))
+        slots = [place.slot for place in self.places]
+        return Score(
+            joint,
+            tuple(marginals) if detail else (),
+            tuple(entropies) if detail else (),
+            *(tuple(found[slot] for slot in slots) for found in (beliefs, mean, variance, invalid)),
+        )
+
+    def _invalid(self, slot: int, mean: Real, variance: Real, belief: _State) -> Array:
+        """Codes of `layout.CAUSES` of a hidden state, from what was kept of it."""
+        kind = next(KINDS[place.kind] for place in self.latents if place.slot == slot)
+        if isinstance(kind, AbstractLatent) and not kind.varies:
+            return jnp.zeros(mean.shape, jnp.int32)
+        return invalid_code(mean, variance, {name: belief[name] for name in ("mean", "precision", *kind.state)})
 
     def _weight(self, link: Link, into_input: bool, clock: Clock) -> Real:
         """A value coupling as it enters predictions: w into an input, dt w into a state."""
@@ -289,68 +357,84 @@ class UnrolledSchedule:
     ) -> tuple[Prediction, Real]:
         own = before[place.slot]
         zero = jnp.zeros_like(own["mean"])
-        value = variance = volatility = explained = zero
-        parents = 0
-        for link in place.parents:
-            other, strength = nodes[link.other], self.strength[link.row, link.column]
-            if link.volatility:
-                parents += 1
-                volatility = volatility + strength * other.mean
-                if self.options.relaxed:
-                    volatility = volatility + 0.5 * strength**2 * other.variance
-                continue
-            function = FUNCTIONS[link.function]
-            value = value + strength * function.value(other.mean)
-            variance = variance + (strength * function.slope(other.mean)) ** 2 * other.variance
-            if self.shared:
-                slope = function.slope(self.options.point(before[link.other]["mean"], other.mean))
-                weight = self._weight(link, place.observed, clock)
-                explained = explained + (weight * slope) ** 2 * other.variance
-        drive = Drive(value, variance, volatility, zero + parents)
+        mean = {slot: node.mean for slot, node in nodes.items()}
+        variance = {slot: node.variance for slot, node in nodes.items()}
+        drive = self._drive(place, mean, variance, zero)
+        explained = zero
+        if self.shared:
+            for link in place.parents:
+                if not link.volatility:
+                    point = self.options.point(before[link.other]["mean"], mean[link.other])
+                    slope = self._weight(link, place.observed, clock) * FUNCTIONS[link.function].slope(point)
+                    explained = explained + slope**2 * variance[link.other]
         kind, parameters = KINDS[place.kind], self.parameters[place.slot]
         if place.observed:
             assert isinstance(kind, AbstractInput)
             return kind.predict_input(parameters, own, drive, clock, self.options), explained
         assert isinstance(kind, AbstractLatent)
-        mean = kind.expect(parameters, own, value, clock)
-        return kind.predict(parameters, own, mean, drive, clock, self.options), explained
+        expected = kind.expect(parameters, own, drive.value, clock)
+        return kind.predict(parameters, own, expected, drive, clock, self.options), explained
+
+    def _drive(self, place: Place, mean: dict[int, Real], variance: dict[int, Real], zero: Real) -> Drive:
+        """What the parents contribute to a node's prediction."""
+        value = spread = volatility = zero
+        parents = 0
+        for link in place.parents:
+            strength = self.strength[link.row, link.column]
+            if link.volatility:
+                parents += 1
+                volatility = volatility + strength * mean[link.other]
+                if self.options.relaxed:
+                    volatility = volatility + 0.5 * strength**2 * variance[link.other]
+                continue
+            function = FUNCTIONS[link.function]
+            value = value + strength * function.value(mean[link.other])
+            if self.options.relaxed:
+                spread = spread + (strength * function.slope(mean[link.other])) ** 2 * variance[link.other]
+        return Drive(value, spread, volatility, jnp.asarray(float(parents), zero.dtype))
 
     def _observe(
         self, place: Place, own: _State, prediction: Prediction, value: Real, news: Array
     ) -> tuple[_State, _Told]:
         kind = KINDS[place.kind]
         assert isinstance(kind, AbstractInput)
-        seen = kind.observe(self.parameters[place.slot], own, prediction, value, self.options)
-        held = kind.held(own, prediction)
-        after = {**own, **{name: jnp.where(news, seen[name], held[name]) for name in seen}}
-        counts = news.astype(value.dtype)
-        message = ValueMessage(*(counts * part for part in kind.input_message(prediction, value)))
+        after = kind.observe(self.parameters[place.slot], own, prediction, value, self.options)
+        message, counts = kind.input_message(prediction, value), jnp.ones_like(value)
+        if not self.complete:
+            held = kind.held(own, prediction)
+            after = {name: jnp.where(news, after[name], held[name]) for name in held}
+            counts = news.astype(value.dtype)
+            message = ValueMessage(*(counts * part for part in message))
         variance = self.options.observed_variance(after["precision"])
-        return after, _Told(message, volatility_message(prediction, after["mean"], variance, counts), counts)
+        told = volatility_message(prediction, after["mean"], variance, counts)
+        return {**own, **after}, _Told(message, told, counts)
 
     def _update(
         self, place: Place, own: _State, prediction: Prediction, children: _Listed
     ) -> tuple[_State, _Told, Array]:
         kind = KINDS[place.kind]
         assert isinstance(kind, AbstractLatent)
-        posterior = kind.posterior(own, prediction, children, self.options)
         held = kind.held(own, prediction)
-        told = children.news > 0.0
-        cause = jnp.zeros((), jnp.int32)
-        if kind.varies:
-            cause = invalid_code(prediction, posterior)
-            cause = jnp.where(told | (cause == 3), cause, 0)
-        learnt = told & (cause == 0)
-        after = {
-            name: jnp.where(learnt, posterior[name], jnp.where(cause == 3, own[name], held[name]))
-            for name in posterior
-        }
-        news = learnt.astype(own["mean"].dtype)
+        news, cause = jnp.zeros_like(own["mean"]), jnp.zeros((), jnp.int32)
+        after = held
+        if self.informed[place.slot] or self.correlated:
+            after, news = kind.posterior(own, prediction, children, self.options), news + 1.0
+            told = children.news > 0.0
+            if self.hold and kind.varies:
+                cause = invalid_code(prediction.mean, prediction.variance, after)
+                cause = jnp.where(told | (cause == 3), cause, 0)
+            if self.hold or not self.complete:
+                learnt = told & (cause == 0)
+                fallback = {name: jnp.where(cause == 3, own[name], held[name]) for name in held} if self.hold else held
+                after = {name: jnp.where(learnt, after[name], fallback[name]) for name in held}
+                news = learnt.astype(news.dtype)
         if not kind.varies:
             prediction = prediction._replace(variance=jnp.ones_like(prediction.variance))
         message = latent_message(prediction, after["mean"], after["precision"], self.options)
+        if self.hold or not self.complete or not self.informed[place.slot]:
+            message = ValueMessage(*(news * part for part in message))
         volatility = volatility_message(prediction, after["mean"], 1.0 / after["precision"], news)
-        return {**own, **after}, _Told(ValueMessage(*(news * part for part in message)), volatility, news), cause
+        return {**own, **after}, _Told(message, volatility, news), cause
 
     def _linear(
         self,

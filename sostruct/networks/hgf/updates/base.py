@@ -105,9 +105,11 @@ class AbstractUpdate(abc.ABC):
 
     Attributes:
         name: as users name it.
+        reads: the fields of `VolatilityMessage` that it uses beside `news`; others may hold anything.
     """
 
     name: ClassVar[str]
+    reads: ClassVar[frozenset[str]]
 
     @abc.abstractmethod
     def posterior(

@@ -31,6 +31,7 @@ class Ehgf(AbstractUpdate):
     """
 
     name: ClassVar[str] = "ehgf"
+    reads: ClassVar[frozenset[str]] = frozenset({"gain", "error", "prior", "spread", "log_step"})
 
     def posterior(
         self, previous: Real, prediction: Prediction, children: AbstractChildren, options: Options

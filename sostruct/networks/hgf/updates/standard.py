@@ -28,6 +28,7 @@ class Standard(AbstractUpdate):
     """
 
     name: ClassVar[str] = "standard"
+    reads: ClassVar[frozenset[str]] = frozenset({"gain", "error"})
 
     def posterior(
         self, previous: Real, prediction: Prediction, children: AbstractChildren, options: Options

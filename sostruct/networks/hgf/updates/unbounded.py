@@ -41,6 +41,7 @@ class Unbounded(AbstractUpdate):
     """
 
     name: ClassVar[str] = "unbounded"
+    reads: ClassVar[frozenset[str]] = frozenset({"prior", "spread", "log_step", "precision"})
 
     def posterior(
         self, previous: Real, prediction: Prediction, children: AbstractChildren, options: Options

@@ -1,0 +1,238 @@
+"""Passes over data: the compiled programs of a belief network, and what is said when one of them breaks down.
+
+Everything compiled is one of the functions below, at module level, so that networks share programs: the packed schedule
+compiles once per capacity, the unrolled one once per graph. Several subjects are one vmapped pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from sostruct.errors import BeliefError, DataError, GraphError
+from sostruct.graph import Packing
+from sostruct.networks.hgf import filtering
+from sostruct.networks.hgf.filtering import BeliefState, Tally, Trajectory
+from sostruct.networks.hgf.inputs import Series
+from sostruct.networks.hgf.kinds import KINDS
+from sostruct.networks.hgf.layout import CAUSES, Wiring
+from sostruct.networks.hgf.nodes import Blueprint
+from sostruct.networks.hgf.packed import PackedHGF, widened
+from sostruct.numerics import Numbers
+
+
+class Axes(NamedTuple):
+    """Which arguments of a pass over several subjects have an axis of subjects: 0, or None."""
+
+    start: int | None
+    inputs: int | None
+    time_steps: int | None
+
+
+SINGLE = Axes(None, None, None)
+"""One series."""
+
+
+def axes_of(start: BeliefState, inputs: Any, time_steps: Any) -> Axes:
+    """The axes of a call: beliefs are [slot], inputs [time, input], time steps [time] for one series."""
+    if inputs.ndim == 2:
+        return SINGLE
+    return Axes(
+        0 if start.beliefs["mean"].ndim == 2 else None,
+        0,
+        0 if time_steps is not None and time_steps.ndim == 2 else None,
+    )
+
+
+def _pass(function: Any, wiring: Wiring, drawn: Blueprint | None, axes: Axes, *arguments: Any) -> Any:
+    """`function` over one series or over subjects, inputs as the schedule takes them."""
+
+    def one(start: BeliefState, inputs: Array, time_steps: Array | None) -> Any:
+        values = inputs if drawn is not None else widened(inputs, wiring.capacity.input_width)
+        return function(wiring, start, values, time_steps, drawn)
+
+    return one(*arguments) if axes == SINGLE else jax.vmap(one, in_axes=tuple(axes))(*arguments)
+
+
+@partial(jax.jit, static_argnums=(4, 5, 6, 7))
+def trajectory(
+    wiring: Wiring,
+    start: BeliefState,
+    inputs: Numbers,
+    time_steps: Numbers | None,
+    drawn: Blueprint | None,
+    axes: Axes,
+    hold: bool,
+    complete: bool,
+) -> tuple[BeliefState, Trajectory, Tally]:
+    """Every belief at every step; columns are slots (packed) or the places of `drawn`."""
+    function = partial(filtering.trajectory, hold=hold, complete=complete)
+    found: tuple[BeliefState, Trajectory, Tally] = _pass(function, wiring, drawn, axes, start, inputs, time_steps)
+    return found
+
+
+@partial(jax.jit, static_argnums=(4, 5))
+def detail(
+    wiring: Wiring, start: BeliefState, inputs: Numbers, time_steps: Numbers | None, drawn: Blueprint | None, axes: Axes
+) -> tuple[Any, Any]:
+    """Marginal surprise of every input at every step, and its expectation, nats; columns as the schedule has them."""
+    _, kept, _ = _pass(partial(filtering.trajectory, detail=True), wiring, drawn, axes, start, inputs, time_steps)
+    return kept.marginal, kept.entropy
+
+
+@partial(jax.jit, static_argnums=(4, 5))
+def log_evidence(
+    wiring: Wiring, start: BeliefState, inputs: Numbers, time_steps: Numbers | None, drawn: Blueprint | None, axes: Axes
+) -> Float[Array, ""]:
+    """Minus the joint surprise summed over steps and subjects, nats."""
+    return jnp.sum(_pass(filtering.log_evidence, wiring, drawn, axes, start, inputs, time_steps))
+
+
+@partial(jax.jit, static_argnums=(4, 5))
+def population(
+    wiring: Wiring, start: BeliefState, inputs: Numbers, time_steps: Numbers | None, axes: Axes, large: bool
+) -> tuple[BeliefState, Trajectory, Tally]:
+    """`trajectory` of several networks whose arrays are stacked, packed; one after another where they are large."""
+
+    def member(own: tuple[Wiring, BeliefState]) -> Any:
+        return _pass(filtering.trajectory, own[0], None, axes, own[1], inputs, time_steps)
+
+    found: tuple[BeliefState, Trajectory, Tally]
+    found = jax.lax.map(member, (wiring, start)) if large else jax.vmap(member)((wiring, start))
+    return found
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the unrolled schedule reports, one column [time] a node: an array [time, node] once numpy asks for it.
+
+    Args:
+        parts: the columns [time] or [subject, time], without their last axis where the number is the same at every
+            step; None where a node has no such number.
+    """
+
+    parts: tuple[Any, ...]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        del copy
+        known = [np.asarray(part) for part in self.parts if part is not None]
+        longest = max(known, key=lambda column: column.ndim)
+        numbers = np.full((*longest.shape, len(self.parts)), np.nan, dtype or longest.dtype)
+        for place, part in enumerate(self.parts):
+            if part is not None:
+                column = known.pop(0)
+                numbers[..., place] = column if column.ndim == longest.ndim else column[..., None]
+        return numbers
+
+
+def in_columns(kept: Trajectory, drawn: Blueprint) -> Trajectory:
+    """An unrolled trajectory as arrays to be: columns are the places of `drawn`."""
+    beliefs = {}
+    for name, columns in kept.beliefs.items():
+        mine = iter(columns)
+        own = [name in ("mean", "precision") or name in KINDS[place.kind].state for place in drawn.places]
+        beliefs[name] = Columns(tuple(next(mine) if has else None for has in own))
+    return kept._replace(
+        beliefs=beliefs, expected_mean=Columns(kept.expected_mean), expected_variance=Columns(kept.expected_variance)
+    )
+
+
+def check_start(start: BeliefState, packed: PackedHGF, series: Series) -> None:
+    """Refuse beliefs that do not belong to the network or to the number of subjects.
+
+    Raises:
+        DataError: they do not.
+    """
+    shape = start.beliefs["mean"].shape
+    slots, subjects = packed.capacity.slots, series.values.shape[:-2]
+    if start.beliefs.keys() != packed.state.beliefs.keys() or shape not in ((slots,), (*subjects, slots)):
+        raise DataError(
+            "Cannot start from these beliefs. This is because they come from a network of another shape or from "
+            f"another number of subjects: {shape[-1]} slots and {list(shape[:-1]) or 'no'} subjects, not {slots} and "
+            f"{list(subjects) or 'no'}. Try the `last` of a filter of this network over as many subjects."
+        )
+
+
+def check_time(packing: Packing, parameters: dict[str, Numbers]) -> None:
+    """Refuse a negative autoconnection, which irregular steps cannot have.
+
+    Raises:
+        GraphError: lam ** dt is not a real number for some node.
+    """
+    for name, values in parameters.items():
+        if name.endswith("autoconnection"):
+            # an input forgets nothing itself, only a level inside it does
+            first = packing.capacity.input_width if name == "autoconnection" else 0
+            negative = np.flatnonzero(
+                (np.asarray(values) < 0.0) & packing.mask & (np.arange(len(packing.mask)) >= first)
+            )
+            if negative.size:
+                slot = int(negative[0])
+                raise GraphError(
+                    f"Cannot filter with irregular time steps. This is because {packing.names[slot]!r} has {name} "
+                    f"{float(values[slot])!r}, and a power of a negative number is not real. Try 0 or more, or "
+                    "leaving the time steps out."
+                )
+
+
+def failure(tally: Tally, names: list[str], series: Series, update: str, member: str = "") -> BeliefError:
+    """What to raise when a node could not be updated: the first one is named.
+
+    Args:
+        tally: by column, with an axis of subjects where there are several; some count is not 0.
+        names: of the columns, children before parents; "" in padding.
+        series: what was filtered.
+        update: name of the posterior update.
+        member: which network of a population, for the message.
+    """
+    count, first, cause = (np.asarray(part) for part in tally)
+    subject = ""
+    if count.ndim == 2:
+        row = int(np.flatnonzero(count.any(axis=1))[0])
+        subject = f" of subject {(series.subjects or range(len(count)))[row]!r}"
+        count, first, cause = count[row], first[row], cause[row]
+    step = int(first[count > 0].min())
+    columns = np.flatnonzero((count > 0) & (first == step))
+    # predictions run from parents to children and posteriors back, so this is where the step broke down
+    unpredicted = columns[cause[columns] == CAUSES.index("its prediction is not finite")]
+    column = int(unpredicted[-1] if unpredicted.size else columns[0])
+    when = f"step {step}" if isinstance(series.index, pd.RangeIndex) else f"step {step} ({series.index[step]})"
+    remedy = "update=" + " or ".join(repr(name) for name in ("ehgf", "unbounded") if name != update)
+    if unpredicted.size:
+        remedy = "an autoconnection below 1 or a weaker coupling"
+    return BeliefError(
+        f"Cannot update {names[column]!r}{member} at {when}{subject}. This is because {CAUSES[int(cause[column])]} "
+        f"under update={update!r}. Try {remedy}, or strict=False, which holds its prediction for the step."
+    )
+
+
+def traced_series(inputs: tuple[str, ...], data: Any, time_steps: Any) -> tuple[Array, Array | None]:
+    """A series that JAX traces: shapes are checked, values cannot be.
+
+    Raises:
+        DataError: it is not [time, input], or [time] where there is one input.
+    """
+    values = jnp.asarray(data)
+    if values.ndim == 1 and len(inputs) == 1:
+        values = values[:, None]
+    if values.ndim not in (2, 3) or values.shape[-1] != len(inputs):
+        raise DataError(
+            f"Cannot read the series. This is because its shape is {values.shape} and the network has {len(inputs)} "
+            f"inputs. Try [time, input], or [subject, time, input]."
+        )
+    elapsed = None if time_steps is None else jnp.asarray(time_steps)
+    if elapsed is not None and elapsed.shape not in (values.shape[:-1], values.shape[-2:-1]):
+        raise DataError(
+            f"Cannot read time_steps. This is because their shape is {elapsed.shape} and the series has "
+            f"{values.shape[-2]} steps. Try one elapsed time for each step."
+        )
+    return values, elapsed

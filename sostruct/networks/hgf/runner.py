@@ -1,0 +1,167 @@
+"""What a network does with data: read it, run a compiled pass over it, and give the numbers their names.
+
+A plain object beside the network: binding a method of an equinox module costs more than filtering a short series.
+Whatever does not depend on the data is computed once and kept, the arrays on the device among it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import Any, cast, final
+
+import jax
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from sostruct.errors import ConfigError
+from sostruct.graph import Packing, Topology
+from sostruct.networks.hgf import passes
+from sostruct.networks.hgf.beliefs import Beliefs
+from sostruct.networks.hgf.filtering import BeliefState, Tally, Trajectory
+from sostruct.networks.hgf.inputs import Series, read_series
+from sostruct.networks.hgf.kinds import KINDS
+from sostruct.networks.hgf.kinds.base import AbstractInput
+from sostruct.networks.hgf.layout import Wiring
+from sostruct.networks.hgf.nodes import Blueprint
+from sostruct.networks.hgf.packed import PackedHGF
+from sostruct.numerics import double_precision
+
+
+@final
+class Runner:
+    """Passes of one network.
+
+    Args:
+        topology: its graph.
+        packing: where the nodes stand.
+        packed: its arrays.
+        drawn: its graph for the unrolled schedule, or None for the packed one.
+        double: whether it runs in double precision.
+    """
+
+    def __init__(
+        self, topology: Topology, packing: Packing, packed: PackedHGF, drawn: Blueprint | None, double: bool
+    ) -> None:
+        self.topology, self.packing, self.packed, self.drawn, self.double = topology, packing, packed, drawn, double
+        self.nodes, self.inputs = topology.names, packing.inputs
+
+    def filter(self, inputs: Any, time_steps: Any, start: BeliefState | None, strict: bool) -> Beliefs:
+        """See `HGF.filter`."""
+        if self.traced:
+            raise ConfigError(
+                "Cannot filter while JAX traces the parameters. This is because beliefs come back as numpy arrays. "
+                "Try `log_evidence`, which can be differentiated."
+            )
+        series = self.read(inputs, time_steps)
+        wiring, own = self.arrays
+        if start is None:
+            start = own
+        else:
+            passes.check_start(start, self.packed, series)
+        hold, complete = True, False
+        if self.drawn is not None:  # two loops fewer where nothing is held and nothing is missing
+            hold, complete = not strict, not np.isnan(series.values).any()
+        axes = passes.axes_of(start, series.values, series.time_steps)
+        with double_precision(self.double):
+            done = passes.trajectory(wiring, start, series.values, series.time_steps, self.drawn, axes, hold, complete)
+        return self.beliefs(series, start, *done, strict)
+
+    def log_evidence(self, inputs: Any, time_steps: Any) -> Float[Array, ""]:
+        """See `HGF.log_evidence`."""
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((inputs, time_steps))):
+            values, elapsed = passes.traced_series(self.inputs, inputs, time_steps)
+        else:
+            series = self.read(inputs, time_steps)
+            values, elapsed = series.values, series.time_steps
+            if not self.traced:
+                wiring, start = self.arrays
+                axes = passes.axes_of(start, values, elapsed)
+                with double_precision(self.double):
+                    return passes.log_evidence(wiring, start, values, elapsed, self.drawn, axes)
+        wiring, start = self.packed.wiring, self.packed.state
+        return passes.log_evidence(wiring, start, values, elapsed, self.drawn, passes.axes_of(start, values, elapsed))
+
+    def read(self, inputs: Any, time_steps: Any) -> Series:
+        """Checked data."""
+        series = read_series(self.inputs, inputs, time_steps, self._kinds)
+        if series.time_steps is not None and not self.traced:
+            passes.check_time(self.packing, self.packed.wiring.parameters)
+        return series
+
+    def beliefs(
+        self,
+        series: Series,
+        start: BeliefState,
+        last: BeliefState,
+        kept: Trajectory,
+        tally: Tally,
+        strict: bool,
+        member: str = "",
+    ) -> Beliefs:
+        """What a pass returned, under the names of the nodes.
+
+        Args:
+            series: the data.
+            start: the beliefs it started from.
+            last: where it ended.
+            kept: what it recorded.
+            tally: the updates that failed.
+            strict: whether to refuse any of these.
+            member: which network of a population, for the refusal.
+
+        Raises:
+            BeliefError: see `HGF.filter`.
+        """
+        names, columns = self._columns
+        count = np.asarray(tally.count)
+        if strict and count.any():
+            raise passes.failure(tally, names, series, self.packed.wiring.options.update.name, member)
+        held = count[..., columns]
+        return Beliefs(
+            nodes=self.nodes,
+            inputs=self.inputs,
+            columns=columns,
+            trajectory=kept if self.drawn is None else passes.in_columns(kept, self.drawn),
+            series=series,
+            last=last,
+            held=pd.Series(held if held.ndim == 1 else held.sum(0), index=self._labels),
+            detail=partial(self._detail, start, series),
+            topology=self.topology,
+        )
+
+    @cached_property
+    def traced(self) -> bool:
+        """Whether JAX traces some parameter."""
+        return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self.packed))
+
+    @cached_property
+    def arrays(self) -> tuple[Wiring, BeliefState]:
+        """Wiring and beliefs in the working precision, on the device."""
+        with double_precision(self.double), jax.ensure_compile_time_eval():
+            placed: tuple[Wiring, BeliefState] = jax.device_put((self.packed.wiring, self.packed.state))
+            return placed
+
+    @cached_property
+    def _kinds(self) -> dict[str, AbstractInput]:
+        return {name: cast(AbstractInput, KINDS[self.topology.node(name).kind]) for name in self.inputs}
+
+    @cached_property
+    def _columns(self) -> tuple[list[str], NDArray[np.intp]]:
+        """The names of a trajectory's columns, "" in padding, and where each node stands among them."""
+        names = [name or "" for name in self.packing.names]
+        if self.drawn is not None:
+            names = [names[place.slot] for place in self.drawn.places]
+        number = {name: column for column, name in enumerate(names)}
+        return names, np.array([number[name] for name in self.nodes], np.intp)
+
+    @cached_property
+    def _labels(self) -> pd.Index:
+        return pd.Index(self.nodes, dtype="object")
+
+    def _detail(self, start: BeliefState, series: Series) -> tuple[Any, Any]:
+        axes = passes.axes_of(start, series.values, series.time_steps)
+        with double_precision(self.double):
+            marginal, entropy = passes.detail(self.arrays[0], start, series.values, series.time_steps, self.drawn, axes)
+        return (marginal, entropy) if self.drawn is None else (passes.Columns(marginal), passes.Columns(entropy))
