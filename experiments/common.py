@@ -16,6 +16,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score  # type: ignore[import-untyped]
 
+from sostruct.loops import native_loops
+
+native_loops()
+
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "results" / "reference"
 CACHE = ROOT / "results" / "cache"

@@ -15,33 +15,47 @@ if TYPE_CHECKING:
     from sostruct.discovery.estimator import CausalDiscovery, discover
     from sostruct.discovery.result import Discovery
     from sostruct.discovery.store import load
-    from sostruct.errors import ConfigError, DataError, GraphError, RunError, SostructError
+    from sostruct.errors import BeliefError, ConfigError, DataError, GraphError, RunError, SostructError
     from sostruct.graph import Journal, Topology, read_graph, write_graph
+    from sostruct.loops import native_loops
+    from sostruct.networks.hgf.builders import binary_hgf, continuous_hgf
+    from sostruct.networks.hgf.couplings import register_function
+    from sostruct.networks.hgf.network import HGF
+    from sostruct.networks.hgf.population import filter_population
     from sostruct.networks.lagged.network import LaggedNetwork
 
 __version__ = "0.1.0"
 
 _WHERE = {
+    "BeliefError": "sostruct.errors",
     "CausalDiscovery": "sostruct.discovery.estimator",
     "ConfigError": "sostruct.errors",
     "Controller": "sostruct.control.controller",
     "DataError": "sostruct.errors",
     "Discovery": "sostruct.discovery.result",
     "GraphError": "sostruct.errors",
+    "HGF": "sostruct.networks.hgf.network",
     "Journal": "sostruct.graph",
     "LaggedNetwork": "sostruct.networks.lagged.network",
     "Run": "sostruct.control.run",
     "RunError": "sostruct.errors",
     "SostructError": "sostruct.errors",
     "Topology": "sostruct.graph",
+    "binary_hgf": "sostruct.networks.hgf.builders",
+    "continuous_hgf": "sostruct.networks.hgf.builders",
     "discover": "sostruct.discovery.estimator",
+    "filter_population": "sostruct.networks.hgf.population",
     "load": "sostruct.discovery.store",
+    "native_loops": "sostruct.loops",
     "read_graph": "sostruct.graph",
+    "register_function": "sostruct.networks.hgf.couplings",
     "run": "sostruct.control.run",
     "write_graph": "sostruct.graph",
 }
 
 __all__ = [
+    "HGF",
+    "BeliefError",
     "CausalDiscovery",
     "ConfigError",
     "Controller",
@@ -55,9 +69,14 @@ __all__ = [
     "SostructError",
     "Topology",
     "__version__",
+    "binary_hgf",
+    "continuous_hgf",
     "discover",
+    "filter_population",
     "load",
+    "native_loops",
     "read_graph",
+    "register_function",
     "run",
     "write_graph",
 ]

@@ -24,3 +24,7 @@ class ConfigError(SostructError):
 
 class RunError(SostructError):
     """A run folder that cannot be written, read or resumed."""
+
+
+class BeliefError(SostructError):
+    """A filter that left the numbers a belief can have: its approximation broke down at some node and step."""

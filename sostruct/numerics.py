@@ -11,17 +11,16 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 Numbers: TypeAlias = jax.Array | np.ndarray
 """An array on the device or on the host: what compiled code takes, and what an edit on the host may write."""
 
 
-def double_precision(needed: bool = True) -> AbstractContextManager[object]:
-    """A context in which new arrays and traces are float64, or a null context where that is so already or not
-    needed."""
-    if not needed or jnp.result_type(float) == jnp.float64:
+def double_precision(wanted: bool = True) -> AbstractContextManager[object]:
+    """A context in which new arrays and traces are float64, or float32 where that is not wanted; a null context where
+    they are so already."""
+    if jax.enable_x64.value == wanted:
         return nullcontext()
-    context: AbstractContextManager[object] = jax.enable_x64(True)
+    context: AbstractContextManager[object] = jax.enable_x64(wanted)
     return context

@@ -16,6 +16,7 @@ PACKAGE = Path(sostruct.__file__).parent
 FLOORS = {
     "errors": 0,
     "graph": 0,
+    "loops": 1,
     "numerics": 1,
     "surprise": 1,
     "tasks": 1,

@@ -160,6 +160,9 @@ def _set_up_jax(config: DictConfig) -> None:
         from sostruct.app.environment import limit_threads
 
         limit_threads(config.run.threads)
+    from sostruct.loops import native_loops
+
+    native_loops()
     import jax
 
     cache = None if config.jax.cache is None else str(Path(config.jax.cache).expanduser())

@@ -8,8 +8,7 @@ The lagged network (`networks/lagged`) is the worked instance: `prepare` turns a
 everything to the new graph.
 """
 
-from __future__ import annotations
-
+# no `from __future__ import annotations` here: equinox reads AbstractVar off annotations that are not strings
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,8 +30,8 @@ class AbstractPacked(eqx.Module):
     capacity: eqx.AbstractVar[Capacity]
 
     @abc.abstractmethod
-    def epoch(self, data: PyTree, *, key: PRNGKeyArray) -> tuple[AbstractPacked, Signals]:
-        """One pass over `data`: beliefs and parameters after it, and where it was surprised. Traceable."""
+    def epoch(self, data: PyTree, *, key: PRNGKeyArray) -> "tuple[AbstractPacked, Signals]":
+        """One pass over `data`: beliefs and parameters after it, and where it was surprised, by slot. Traceable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,8 @@ class AbstractNetwork(eqx.Module):
 
     topology: eqx.AbstractVar[Topology]
     packed: eqx.AbstractVar[AbstractPacked]
-    needs_double: eqx.AbstractClassVar[bool]
+    needs_double: eqx.AbstractVar[bool]
+    """Whether epochs run in double precision; they run in single precision otherwise, whatever the caller's flag."""
 
     @property
     @abc.abstractmethod
@@ -74,7 +74,11 @@ class AbstractNetwork(eqx.Module):
         """One jitted pass over prepared data. No edit within a capacity retraces it."""
         with double_precision(self.needs_double):
             packed, signals = _epoch(self.packed, data, key)
-        return self.with_packed(packed), signals
+            return self.with_packed(packed), self.reported(signals)
+
+    @abc.abstractmethod
+    def reported(self, signals: Signals) -> Signals:
+        """What `packed.epoch` reports by slot, as rows of `nodes`: padding has a size, and a graph has none."""
 
     @abc.abstractmethod
     def with_packed(self: _Network, packed: Any) -> _Network:
@@ -85,15 +89,15 @@ class AbstractNetwork(eqx.Module):
         """What `epoch` consumes, computed once per run from the user's data."""
 
     @abc.abstractmethod
-    def edited(self, edits: Sequence[AbstractEdit], *, key: PRNGKeyArray) -> AbstractNetwork:
+    def edited(self, edits: Sequence[AbstractEdit], *, key: PRNGKeyArray) -> "AbstractNetwork":
         """This network on the edited graph: untouched parts bit for bit, new parts function-preserving."""
 
     @abc.abstractmethod
-    def at_topology(self, topology: Topology) -> AbstractNetwork:
+    def at_topology(self, topology: Topology) -> "AbstractNetwork":
         """This network on a whole other graph, moved as `edited` moves it: how a checkpoint is restored."""
 
     @abc.abstractmethod
-    def at_capacity(self, capacity: Capacity) -> AbstractNetwork:
+    def at_capacity(self, capacity: Capacity) -> "AbstractNetwork":
         """The same network padded to at least `capacity`."""
 
     @abc.abstractmethod

@@ -218,11 +218,14 @@ _sizes = st.sampled_from([2**power for power in range(7)])
 
 capacities = st.builds(
     Capacity,
-    levels=_sizes,
     input_width=_sizes,
-    hidden_width=_sizes,
+    latent_width=_sizes,
+    blocks=_sizes,
     degree=_sizes,
+    edges=_sizes,
+    window=_sizes,
+    fan=_sizes,
     kinds=st.frozensets(st.sampled_from(["series", "continuous", "binary", "constant", "volatile"])),
     functions=st.frozensets(st.sampled_from(["identity", "relu", "sigmoid", "tanh"])),
-    children_degree=_sizes,
+    traits=st.frozensets(st.sampled_from(["one", "other"])),
 )

@@ -25,7 +25,8 @@ BELIEF = {"mean": 0.0, "precision": 1.0, "tonic_volatility": -4.0, "tonic_drift"
 
 
 def test_the_kinds_of_the_design():
-    expected = {"series": {}, "continuous": BELIEF, "volatile": BELIEF, "binary": {}, "constant": {}}
+    inside = {f"volatility_{name}": value for name, value in BELIEF.items()}
+    expected = {"series": {}, "continuous": BELIEF, "volatile": BELIEF | inside, "binary": {}, "constant": {}}
     assert {kind.name: dict(kind.parameters) for kind in node_kinds()} == expected
 
 

@@ -7,6 +7,7 @@ act within a step, and inputs that are leaves. Functions on edges may come as Py
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import networkx as nx
@@ -86,7 +87,7 @@ def check_graph(topology: Topology, inputs: tuple[str, ...]) -> None:
     _check_kinds(topology)
     observed = frozenset(inputs)
     for node in topology.nodes:
-        if node.name not in observed and not isinstance(KINDS[node.kind], AbstractLatent):
+        if node.name not in observed and not _can_hide(node.kind):
             raise _unobservable(topology, node.name, node.kind)
     for edge in topology.edges:
         _check_edge(topology, edge, observed)
@@ -105,12 +106,18 @@ def check_choice(setting: str, value: object, choices: Sequence[object]) -> None
         )
 
 
-def can_have_parent(topology: Topology, name: str, coupling: str) -> bool:
-    """Whether a node takes couplings of this sort."""
-    kind = KINDS[topology.node(name).kind]
-    if isinstance(kind, AbstractLatent) and not kind.caused:
+@cache
+def takes_parent(kind: str, coupling: str) -> bool:
+    """Whether nodes of a kind take couplings of this sort."""
+    known = KINDS[kind]
+    if isinstance(known, AbstractLatent) and not known.caused:
         return False
-    return coupling == "value" or not isinstance(kind, AbstractInput) or kind.gaussian
+    return coupling == "value" or not isinstance(known, AbstractInput) or known.gaussian
+
+
+@cache
+def _can_hide(kind: str) -> bool:
+    return isinstance(KINDS[kind], AbstractLatent)
 
 
 def _check_kinds(topology: Topology) -> None:
@@ -186,8 +193,8 @@ def _check_edge(topology: Topology, edge: Edge, observed: frozenset[str]) -> Non
             f"Cannot filter with the edge {edge}. This is because {edge.source!r} is an input, and inputs are leaves. "
             "Try a latent parent of both."
         )
-    if not can_have_parent(topology, edge.target, edge.coupling):
-        kind = topology.node(edge.target).kind
+    kind = topology.node(edge.target).kind
+    if not takes_parent(kind, edge.coupling):
         raise GraphError(
             f"Cannot filter with the edge {edge}. This is because {edge.target!r} is of the kind {kind!r}, which has "
             f"no {edge.coupling} parents. Try another child."

@@ -176,7 +176,7 @@ class Beliefs:
         if quantity not in inner:
             raise ConfigError(
                 f"Cannot make a frame of {quantity!r}. This is because a filter reports no such quantity of a node. "
-                f"Try one of {listed(map(repr, (*QUANTITIES, *sorted(inner))))}."
+                f"Try one of {listed((*QUANTITIES, *sorted(inner)))}."
             )
         return self._framed(self.inside(quantity), self.volatile)
 
@@ -246,7 +246,8 @@ class Beliefs:
             excess = 0.5 * (share + error**2 / variance - 1.0)
         rounding = 8.0 * np.finfo(self.mean.dtype).eps
         unmoved = (error == 0.0) & (np.abs(share - 1.0) < rounding)  # no news: the prediction is the posterior
-        excess = np.where(unmoved | (variance == 0.0) | ~np.isfinite(excess), 0.0, excess)
+        unmoved |= (variance == 0.0) | np.isinf(variance) | ~np.isfinite(excess)
+        excess = np.where(unmoved, 0.0, excess)
         marginal, entropy = self._details
         excess[..., self._places(self.inputs)] = marginal - entropy
         return excess
@@ -298,8 +299,7 @@ def place_of_subject(beliefs: Beliefs, subject: Any) -> tuple[int, ...]:
         return (0,)
     if subject not in subjects:
         raise ConfigError(
-            f"Cannot draw subject {subject!r}. This is because there is no such subject. "
-            f"Try one of {listed(map(repr, subjects))}."
+            f"Cannot draw subject {subject!r}. This is because there is no such subject. Try one of {listed(subjects)}."
         )
     return (subjects.index(subject),)
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sostruct.networks.hgf.evidence import LinearUpdate, Upward, linear_update, of_input, one_after_another, pass_on
+from sostruct.networks.hgf.evidence import LinearUpdate, linear_update, one_after_another, pass_on
 from sostruct.networks.hgf.gathering import (
     FromInputs,
     Gathered,
@@ -45,7 +45,7 @@ from sostruct.networks.hgf.layout import (
     VOLATILITY,
     Outcome,
     Wiring,
-    invalid_code,
+    admitted,
 )
 from sostruct.networks.hgf.updates import Prediction, VolatilityMessage, volatility_message
 
@@ -134,10 +134,11 @@ class PackedSchedule:
         self.edges = edges_of(wiring)
         self.volatility_parents = jnp.asarray(tables.volatility_parents)
         self.volatile = jnp.asarray(tables.volatile)
-        self.last = jnp.asarray(tables.child_last)
-        nodes, edges = jnp.asarray(tables.block_node), jnp.asarray(tables.block_edge)
-        self.blocks = _Block(nodes[:, 0], nodes[:, 1], edges[:, 0], edges[:, 1])
-        self.used = jnp.sum(nodes[:, 1] > 0, dtype=jnp.int32)
+        self.last, self.has_child = jnp.asarray(tables.last), jnp.asarray(tables.has_child)
+        self.blocks = _Block(
+            *map(jnp.asarray, (tables.block_first, tables.block_count, tables.block_edge, tables.block_edges))
+        )
+        self.used = jnp.sum(self.blocks.count > 0, dtype=jnp.int32)
         self.bounded = bounded
         traits = capacity.traits
         self.volatility = VOLATILITY in traits
@@ -146,11 +147,13 @@ class PackedSchedule:
         self.dense = bool(traits & {COPARENTS, INPUT_COPARENTS, TANGLED})
         self.detail = detail
         self.marginals = detail or not all(kind.gaussian for _, kind in self.input_kinds)
-        reads = wiring.options.update.reads | {"news"}
+        reads = (wiring.options.update.reads if self.volatility else frozenset()) | {"news"}
         bent = any(function.name != "identity" for function in self.functions)
         self.columns = _Row(
             ValueMessage(True, True, bent),
-            VolatilityMessage(*(name == "news" or (self.volatility and name in reads) for name in VolatilityMessage._fields)),
+            VolatilityMessage(
+                *(name == "news" or (self.volatility and name in reads) for name in VolatilityMessage._fields)
+            ),
             self.shared,
             (not self.dense, not self.dense),
         )
@@ -266,14 +269,16 @@ class PackedSchedule:
 
     def _observed(
         self, state: _Beliefs, down: _Down, value: Array, news: Array
-    ) -> tuple[_Beliefs, ValueMessage, Observation]:
-        """Beliefs of the inputs, what they tell their value parents, and their densities given them."""
+    ) -> tuple[_Beliefs, ValueMessage, Observation, Array]:
+        """Beliefs of the inputs, what they tell their value parents, their densities given them, what is invalid."""
         width = self.width
         own, before = jax.tree.map(lambda all: all[:width], (self.parameters, state))
-        after, messages, densities = [], [], []
+        after, messages, densities, causes = [], [], [], []
         for (_, kind), prediction in zip(self.input_kinds, down.inputs, strict=True):
             seen = kind.observe(own, before, prediction, value, self.options)
-            after.append({**before, **_where(news, seen, kind.held(before, prediction))})
+            seen, _, cause = admitted(kind, before, prediction, seen, news, True)
+            after.append({**before, **seen})
+            causes.append(cause)
             messages.append(kind.input_message(prediction, value))
             densities.append(kind.observation(prediction, down.linear, jnp.zeros_like(value), value))
         kind_of = self.kind[:width]
@@ -281,6 +286,7 @@ class PackedSchedule:
             _select(kind_of, self.input_kinds, after),
             _select(kind_of, self.input_kinds, messages),
             _select(kind_of, self.input_kinds, densities),
+            _select(kind_of, self.input_kinds, causes),
         )
 
     def _rows(self, row: _Row) -> Array:
@@ -299,7 +305,7 @@ class PackedSchedule:
         self, state: _Beliefs, clock: Clock, down: _Down, value: Array, news: Array, linear: LinearUpdate | None
     ) -> _Settled:
         width, options = self.width, self.options
-        observed, message, density = self._observed(state, down, value, news)
+        observed, message, density, invalid = self._observed(state, down, value, news)
         counts = news.astype(value.dtype)
         seen = jax.tree.map(lambda all: all[:width], down.merged)
         gaussian = counts * self._gaussian()
@@ -316,12 +322,12 @@ class PackedSchedule:
             jnp.zeros((self.capacity.slots, rows_of_inputs.shape[1]), value.dtype).at[:width].set(rows_of_inputs),
             (none, none),
             none.at[:width].set(counts),
-            jnp.zeros(self.capacity.slots, jnp.int32),
+            jnp.zeros(self.capacity.slots, jnp.int32).at[:width].set(invalid),
         )
 
         def settle(carry: _Settled, block: _Block) -> _Settled:
             rows, hidden = Rows(block.first, block.count), Rows(block.first - width, block.count)
-            edges = window(self.edges, block.edge, block.edges, block.first, self.capacity.window)
+            edges = window(self.edges, block.edge, block.edges, self.capacity.window)
             below = self._below(carry.table, edges.child)
             weight = weights(edges.into_state, edges.into_input, clock)
             own = rows.read(state)
@@ -333,7 +339,8 @@ class PackedSchedule:
                 below.message,
                 below.told if self.volatility else None,
                 below.explained if self.shared else None,
-                rows.read(self.last) - block.edge,
+                rows.read(self.last),
+                rows.read(self.has_child),
                 rows.read(self.volatile),
                 None if linear is None else _from_inputs(linear, edges.child, edges.row, hidden, below.message),
             )
@@ -344,19 +351,17 @@ class PackedSchedule:
             told = informed > 0.0
             if linear is not None:
                 told = told | hidden.read(linear.news)
-            results, causes = [], []
+            results, learnt, causes = [], [], []
             for (_, kind), prediction in zip(self.latent_kinds, predictions, strict=True):
                 posterior = kind.posterior(own, prediction, children, options)
-                held = kind.held(own, prediction)
-                cause = invalid_code(prediction.mean, prediction.variance, posterior)
-                cause = jnp.where(told | (cause == 3), cause, 0) if kind.varies else jnp.zeros_like(cause)
-                fallback = _where(cause == 3, own, held)
-                results.append({**own, **_where(told & (cause == 0), posterior, fallback)})
+                posterior, able, cause = admitted(kind, own, prediction, posterior, told, False)
+                results.append({**own, **posterior})
+                learnt.append(able)
                 causes.append(cause)
             kind_of = rows.read(self.kind)
             posterior = _select(kind_of, self.latent_kinds, results)
             cause = _select(kind_of, self.latent_kinds, causes)
-            news = (told & (cause == 0)).astype(value.dtype)
+            news = _select(kind_of, self.latent_kinds, learnt).astype(value.dtype)
             safe = merged._replace(variance=jnp.where(merged.variance > 0.0, merged.variance, 1.0))
             sent = latent_message(safe, posterior["mean"], posterior["precision"], options)
             upward = pass_on(precision, error, merged.conditional)
@@ -370,12 +375,10 @@ class PackedSchedule:
 
         return self._sweep(settle, start, up=True)
 
-    def _linear(
-        self, state: _Beliefs, down: _Down, carried: Array, value: Array, news: Array
-    ) -> LinearUpdate:
+    def _linear(self, state: _Beliefs, down: _Down, carried: Array, value: Array, news: Array) -> LinearUpdate:
         """The exact update of the latents that inputs see, their covariance included."""
         width, parents = self.width, self.parents
-        _, message, _ = self._observed(state, down, value, news)
+        _, message, _, _ = self._observed(state, down, value, news)
         slopes = down.slopes[:width]
         if not self.options.at_prediction:
             before = at(state["mean"], parents.slot[:width])
@@ -454,7 +457,7 @@ class PackedSchedule:
 
         def reach(table: Array, block: _Block) -> Array:
             rows = Rows(block.first, block.count)
-            edges = window(self.edges, block.edge, block.edges, block.first, self.capacity.window)
+            edges = window(self.edges, block.edge, block.edges, self.capacity.window)
             mean = rows.read(down.merged.mean)
             slope = by_code(edges.function, [at(g.slope(mean), edges.row) for g in self.functions])
             slope = slope * weights(edges.into_state, edges.into_input, clock)
@@ -475,10 +478,10 @@ def settled(covariance: Array, precision: Array) -> Array:
     return covariance * scale[:, None] * scale[None, :] * (1.0 - jnp.eye(len(scale), dtype=scale.dtype))
 
 
-def _from_inputs(
-    linear: LinearUpdate, child: Array, row: Array, hidden: Rows, message: ValueMessage
-) -> FromInputs:
-    weight = linear.weight[jnp.minimum(child, len(linear.weight) - 1), hidden.first + row]
+def _from_inputs(linear: LinearUpdate, child: Array, row: Array, hidden: Rows, message: ValueMessage) -> FromInputs:
+    inputs, states = linear.weight.shape
+    place = jnp.minimum(child, inputs - 1) * states + jnp.minimum(hidden.first + row, states - 1)
+    weight = at(jnp.ravel(linear.weight), place)
     return FromInputs(
         hidden.read(linear.precision),
         hidden.read(linear.error),
@@ -493,7 +496,3 @@ def _select(kind_of: Array, kinds: list[tuple[int, Any]], results: list[_T]) -> 
         chosen = kind_of == code
         merged = jax.tree.map(lambda old, new, chosen=chosen: jnp.where(chosen, new, old), merged, result)
     return merged
-
-
-def _where(condition: Array, one: dict[str, Array], other: dict[str, Array]) -> dict[str, Array]:
-    return {name: jnp.where(condition, one[name], other[name]) for name in one if name in other}

@@ -31,7 +31,7 @@ from sostruct.errors import ConfigError
 from sostruct.graph import Edge, Node, Topology
 from sostruct.tasks.base import listed
 
-Levels: TypeAlias = float | Iterable[float]
+Levels: TypeAlias = float | int | Iterable[float | int]
 """One number for every level, or one for each, lowest first."""
 
 _EXCHANGE_RATE = {
@@ -58,7 +58,7 @@ def continuous_hgf(
     rho: Levels | None = None,
     kappa: Levels | None = None,
     omega: Levels | None = None,
-    pi_u: float = 1e4,
+    pi_u: float | int = 1e4,
 ) -> nx.MultiDiGraph:
     """The HGF of a continuous input: "u" sees "x1" through noise, "x2" sets the step size of "x1", "x3" that of "x2".
 

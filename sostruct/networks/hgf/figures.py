@@ -87,13 +87,13 @@ def draw_beliefs(
         drawn = np.asarray(axes, dtype=object).reshape(-1)
         if len(drawn) != len(panels) + 1:
             raise ConfigError(
-                f"Cannot draw on {len(drawn)} axes. This is because there are {len(panels)} panels of beliefs and one "
-                f"of surprise. Try {len(panels) + 1} axes, or none for a new figure."
+                f"Cannot draw on {len(drawn)} axes. This is because beliefs take {len(panels)} of them and surprise "
+                f"takes one. Try {len(panels) + 1} axes, or none for a new figure."
             )
     clock = _Clock.of(beliefs.series.index)
     explained: set[str] = set()
     for ax, panel in zip(drawn, panels, strict=False):
-        _draw_panel(ax, clock.ticks, panel, explained)
+        _draw_panel(ax, clock.ticks, panel, explained, expected)
     _draw_surprise(drawn[-1], clock.ticks, beliefs.surprise[at], ~np.isnan(beliefs.series.values[at]).all(1))
     clock.label(drawn[-1])
     if beliefs.series.subjects is not None:
@@ -152,7 +152,8 @@ def _input_panel(beliefs: Beliefs, name: str, at: tuple[int, ...]) -> _Panel:
         log_odds, reach = np.log(mean / (1.0 - mean)), SPREAD * np.sqrt(variance)
         low, high = (1.0 / (1.0 + np.exp(-(log_odds + sign * reach))) for sign in (-1.0, 1.0))
         return _Panel(name, "probability of a 1", mean, low, high, observed, probability=True)
-    noise = 1.0 / beliefs.expected_precision[at][:, place].astype(np.float64)
+    with np.errstate(divide="ignore"):
+        noise = 1.0 / beliefs.expected_precision[at][:, place].astype(np.float64)
     reach = SPREAD * np.sqrt(variance + noise)
     return _Panel(name, "input", mean, mean - reach, mean + reach, observed)
 
@@ -174,7 +175,7 @@ def _new_axes(count: int) -> NDArray[np.object_]:
     height = 1.5 if count <= 7 else 1.15
     top, bottom = 0.45, 0.55
     total = top + bottom + height * count
-    figure, axes = plt.subplots(
+    _, axes = plt.subplots(
         count,
         1,
         sharex=True,
@@ -182,17 +183,16 @@ def _new_axes(count: int) -> NDArray[np.object_]:
         figsize=(8.0, total),
         gridspec_kw={
             "left": 0.095,
-            "right": 0.985,
+            "right": 0.97,
             "top": 1 - top / total,
             "bottom": bottom / total,
             "hspace": 0.42,
         },
     )
-    figure.align_ylabels()
     return axes[:, 0]
 
 
-def _draw_panel(ax: Axes, ticks: NDArray[np.float64], panel: _Panel, explained: set[str]) -> None:
+def _draw_panel(ax: Axes, ticks: NDArray[np.float64], panel: _Panel, explained: set[str], expected: bool) -> None:
     _style(ax)
     color = BLUE if panel.observed is None else INK
     _band(ax, ticks, panel.low, panel.high)
@@ -208,7 +208,8 @@ def _draw_panel(ax: Axes, ticks: NDArray[np.float64], panel: _Panel, explained: 
     _title(ax, panel.title, panel.role)
     if what not in explained:
         explained.add(what)
-        text = "mean ± 1.96 sd" if what == "state" else "prediction ± 1.96 sd, dots: observed"
+        text = "prediction" if expected or what == "input" else "posterior mean"
+        text += " ± 1.96 sd" + (", dots: observed" if what == "input" else "")
         ax.set_title(text, loc="right", fontsize=8, color=MUTED, pad=4)
 
 
@@ -367,6 +368,8 @@ class _Clock:
                 FuncFormatter(lambda at, _: labels[round(at)] if 0 <= round(at) < len(labels) else "")
             )
         else:
-            axis.set_major_locator(MaxNLocator(9))
+            axis.set_major_locator(MaxNLocator(9, integer=bool((self.ticks == np.round(self.ticks)).all())))
+        if len(self.ticks) == 1:
+            ax.set_xlim(self.ticks[0] - 0.5, self.ticks[0] + 0.5)
         if self.name:
             ax.set_xlabel(self.name, color=MUTED, fontsize=9, parse_math=False)

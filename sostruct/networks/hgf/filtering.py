@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar, final
 
 import equinox as eqx
@@ -9,10 +10,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from sostruct.networks.hgf.blocks import PackedSchedule
+from sostruct.networks.hgf.blueprint import Blueprint
 from sostruct.networks.hgf.kinds.base import Clock
 from sostruct.networks.hgf.layout import Outcome, Wiring
-from sostruct.networks.hgf.blocks import PackedSchedule
-from sostruct.networks.hgf.nodes import Blueprint, Step, UnrolledSchedule
+from sostruct.networks.hgf.nodes import Step, UnrolledSchedule
+from sostruct.networks.hgf.scoring import score
 from sostruct.numerics import Numbers
 
 _T = TypeVar("_T")
@@ -27,11 +30,12 @@ class BeliefState(eqx.Module):
         covariance: between states that share an observed child [latent, latent]; empty where none do.
     """
 
-    beliefs: dict[str, Numbers]
+    beliefs: Mapping[str, Numbers]
     covariance: Numbers
 
 
-class Tally(NamedTuple):
+@final
+class Tally(eqx.Module):
     """Steps at which a node could not be updated, by slot.
 
     Attributes:
@@ -59,7 +63,8 @@ class Trajectory(NamedTuple):
     entropy: Any
 
 
-class Totals(NamedTuple):
+@final
+class Totals(eqx.Module):
     """Sums over a series, by slot; see `Signals`."""
 
     surprise: Float[Array, ""]
@@ -71,7 +76,7 @@ class Totals(NamedTuple):
     count: Float[Array, " slot"]
 
 
-def _mark(tally: Tally, invalid: Int[Array, "..."], step: Int[Array, ""]) -> Tally:
+def _mark(tally: Tally, invalid: Int[Array, ...], step: Int[Array, ""]) -> Tally:
     bad = invalid > 0
     fresh = bad & (tally.count == 0)
     return Tally(
@@ -119,10 +124,10 @@ def trajectory(
     nodes, covariance, steps = _unrolled(unrolled, start, inputs, time_steps)
     regular = time_steps is None
     clock = Clock(jnp.ones(()) if regular else jnp.asarray(time_steps, inputs.dtype), regular)
-    score = unrolled.score(steps, inputs, clock, detail)
-    beliefs = {name: tuple(node[name] for node in score.beliefs if name in node) for name in start.beliefs}
-    found = Trajectory(beliefs, score.mean, score.variance, score.joint, score.marginal, score.entropy)
-    return BeliefState(unrolled.join(nodes, start.beliefs), covariance), found, _tallied(score.invalid)
+    scored = score(unrolled, steps, inputs, clock, detail)
+    beliefs = {name: tuple(node[name] for node in scored.beliefs if name in node) for name in start.beliefs}
+    found = Trajectory(beliefs, scored.mean, scored.variance, scored.joint, scored.marginal, scored.entropy)
+    return BeliefState(unrolled.join(nodes, start.beliefs), covariance), found, _tallied(scored.invalid)
 
 
 def totals(
@@ -176,7 +181,7 @@ def log_evidence(
 
 def _unrolled(
     schedule: UnrolledSchedule, start: BeliefState, inputs: Array, time_steps: Array | None
-) -> tuple[Any, Array, Step]:
+) -> tuple[Any, Numbers, Step]:
     """Scan the unrolled schedule, keeping every step."""
     regular = time_steps is None
     one = jnp.ones((), inputs.dtype)
@@ -185,7 +190,8 @@ def _unrolled(
         value, elapsed = row
         news = ~jnp.isnan(value)
         clock = Clock(one if regular else elapsed, regular)
-        nodes, covariance, step = schedule.step(*carry, jnp.where(news, value, 0.0), news, clock)
+        nodes, covariance = carry
+        nodes, covariance, step = schedule.step(nodes, covariance, jnp.where(news, value, 0.0), news, clock)
         return (nodes, covariance), step
 
     elapsed = None if time_steps is None else jnp.asarray(time_steps, inputs.dtype)
@@ -195,12 +201,17 @@ def _unrolled(
     return nodes, covariance, steps
 
 
-def _tallied(invalid: tuple[Int[Array, " time"], ...]) -> Tally:
-    """The tally of a series of unrolled steps, by node."""
-    count = jnp.stack([jnp.sum(own > 0, dtype=jnp.int32) for own in invalid])
-    first = jnp.stack([jnp.argmax(own > 0).astype(jnp.int32) for own in invalid])
-    cause = jnp.stack([own[place] for own, place in zip(invalid, first, strict=True)])
-    return Tally(count, jnp.where(count > 0, first, -1), cause)
+def _tallied(invalid: tuple[Int[Array, " time"] | None, ...]) -> Tally:
+    """The tally of a series of unrolled steps, by node; None is a node that cannot fail."""
+    none = jnp.zeros((), jnp.int32)
+    count, first, cause = [], [], []
+    for own in invalid:
+        failed = none if own is None else jnp.sum(own > 0, dtype=jnp.int32)
+        place = none if own is None else jnp.argmax(own > 0).astype(jnp.int32)
+        count.append(failed)
+        first.append(jnp.where(failed > 0, place, -1))
+        cause.append(none if own is None else own[place])
+    return Tally(jnp.stack(count), jnp.stack(first), jnp.stack(cause))
 
 
 def _scan(
@@ -248,8 +259,8 @@ def _arrays(tree: _T) -> _T:
     """Everything as device arrays of one floating type."""
     number = jnp.result_type(float)
 
-    def array(leaf: Any) -> Array:
-        leaf = jnp.asarray(leaf)
-        return leaf.astype(number) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+    def array(leaf: Numbers) -> Array:
+        found = jnp.asarray(leaf)
+        return found.astype(number) if jnp.issubdtype(found.dtype, jnp.floating) else found
 
-    return jax.tree.map(array, tree)  # type: ignore[no-any-return]
+    return jax.tree.map(array, tree)

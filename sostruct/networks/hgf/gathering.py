@@ -1,9 +1,9 @@
 """Neighbours of nodes in packed arrays: parents as padded rows, children as a window of an edge list.
 
-Sums over children are segmented scans: edges of one parent stand together, so adding to every number the one 1, 2, 4 ...
-edges before it, where that has the same parent, leaves the sum at the parent's last edge. These are vector operations,
-and exact up to the order of addition; a scatter is neither a vector operation nor something the compiler keeps inside a
-native loop, and padded rows of children do ten times the arithmetic.
+Sums over children are segmented scans: edges of one parent stand together, so adding to every number the one 1, 2, 4
+and so on places before it, where that has the same parent, leaves the sum at the parent's last edge. These are vector
+operations, exact up to the order of addition. A scatter is no vector operation, nor does the compiler keep it inside a
+native loop; padded rows of children do ten times the arithmetic.
 """
 
 from __future__ import annotations
@@ -76,16 +76,17 @@ def parents_of(wiring: Wiring) -> Parents:
 
 
 def edges_of(wiring: Wiring) -> Edges:
-    """The edge list of a wiring; `row` holds the parent's slot until a block is cut out."""
+    """The edge list of a wiring."""
     tables = wiring.tables
-    strength = jnp.asarray(wiring.strength)[jnp.asarray(tables.child), jnp.asarray(tables.child_column)]
+    place = jnp.asarray(tables.child) * wiring.capacity.degree + jnp.asarray(tables.child_column)
+    strength = at(jnp.ravel(jnp.asarray(wiring.strength)), place)
     value = strength * tables.child_value
     observed = jnp.asarray(tables.child) < wiring.capacity.input_width
     parent = jnp.asarray(tables.child_parent)
     steps = [1 << step for step in range((wiring.capacity.fan - 1).bit_length())]
     return Edges(
         jnp.asarray(tables.child),
-        parent,
+        jnp.asarray(tables.child_row),
         tuple((parent == jnp.roll(parent, step)).astype(value.dtype).at[:step].set(0.0) for step in steps),
         jnp.where(observed, 0.0, value),
         jnp.where(observed, value, 0.0),
@@ -94,13 +95,13 @@ def edges_of(wiring: Wiring) -> Edges:
     )
 
 
-def window(edges: Edges, start: Array, count: Array, first: Array, width: int) -> Edges:
+def window(edges: Edges, start: Array, count: Array, width: int) -> Edges:
     """The edges of one block, from position `start`; what lies behind `count` gets strength 0."""
     cut: Edges = jax.tree.map(lambda part: jax.lax.dynamic_slice_in_dim(part, start, width), edges)
-    live = jnp.arange(width) < count
+    live = jnp.arange(width, dtype=count.dtype) < count
     return cut._replace(
         child=jnp.where(live, cut.child, 0),
-        row=jnp.where(live, cut.row - first, BLOCK),
+        row=jnp.where(live, cut.row, BLOCK),
         into_state=jnp.where(live, cut.into_state, 0.0),
         into_input=jnp.where(live, cut.into_input, 0.0),
         volatility=jnp.where(live, cut.volatility, 0.0),
@@ -130,7 +131,7 @@ class Rows:
 
     def __init__(self, first: Array, count: Array) -> None:
         self.first = first
-        self.own = jnp.arange(BLOCK) < count
+        self.own = jnp.arange(BLOCK, dtype=count.dtype) < count
 
     def read(self, numbers: _T) -> _T:
         """The block's part of every array of a tree."""
@@ -168,13 +169,14 @@ class Gathered(AbstractChildren):
         told: VolatilityMessage | None,
         explained: Array | None,
         last: Array,
+        has_child: Array,
         volatile: Array,
         from_inputs: FromInputs | None,
     ) -> None:
         self.edges, self.weight, self.functions = edges, weight, functions
         self.message, self.told, self.explained = message, told, explained
         self._volatile, self.from_inputs = volatile, from_inputs
-        self.last, self.parent = last, last >= 0
+        self.last, self.has_child = last, has_child
 
     def total(self, *numbers: Array) -> tuple[Array, ...]:
         """Sums over the children of every node of the block."""
@@ -182,7 +184,7 @@ class Gathered(AbstractChildren):
         for step, same in enumerate(self.edges.same):
             before = jnp.pad(sums[:, : -(1 << step)], ((0, 0), (1 << step, 0)))
             sums = sums + same * before
-        return tuple(jnp.where(self.parent, at(sums[row], self.last), 0.0) for row in range(len(numbers)))
+        return tuple(self.has_child * at(sums[row], self.last) for row in range(len(numbers)))
 
     @property
     def volatile(self) -> Real:

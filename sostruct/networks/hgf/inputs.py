@@ -226,8 +226,8 @@ def _elapsed(time_steps: Any, shape: tuple[int, ...], subjects: tuple[Any, ...] 
     if isinstance(time_steps, Mapping):
         if subjects is None or set(time_steps) != set(subjects):
             raise DataError(
-                f"Cannot read time_steps. This is because they are given for {listed(map(repr, time_steps))} and the "
-                f"series for {'no subjects' if subjects is None else listed(map(repr, subjects))}. "
+                f"Cannot read time_steps. This is because they are given for {listed(time_steps)} and the "
+                f"series for {'no subjects' if subjects is None else listed(subjects)}. "
                 f"Try one array for each subject, or one array for all."
             )
         rows = []

@@ -109,18 +109,11 @@ def _ordered(
             fixed = rows[number - 1] if upwards else rows[number + 1]
             position = {item: float(at) for at, item in enumerate(fixed)}
             neighbors = below if upwards else above
-            own = {item: float(at) for at, item in enumerate(rows[number])}
-
-            def key(
-                item: Item,
-                neighbors: Mapping[Item, list[Item]] = neighbors,
-                position: Mapping[Item, float] = position,
-                own: Mapping[Item, float] = own,
-            ) -> tuple[float, float]:
+            wanted = {}
+            for at, item in enumerate(rows[number]):
                 seen = [position[other] for other in neighbors[item]]
-                return (sum(seen) / len(seen) if seen else own[item], own[item])
-
-            rows[number] = _switched(sorted(rows[number], key=key), neighbors, position)
+                wanted[item] = (sum(seen) / len(seen) if seen else float(at), at)
+            rows[number] = _switched(sorted(rows[number], key=wanted.__getitem__), neighbors, position)
         crossings = _crossings(rows, below)
         if crossings < fewest:
             best, fewest = [list(row) for row in rows], crossings

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from sostruct.graph import Capacity, Packing, Topology, pack
 from sostruct.networks.hgf.couplings import Real
 from sostruct.networks.hgf.kinds import KINDS
-from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractLatent
-from sostruct.networks.hgf.updates import Options
+from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractKind, AbstractLatent
+from sostruct.networks.hgf.updates import Options, Prediction, bounded
 from sostruct.numerics import Numbers
 
 VOLATILITY = "volatility couplings"
@@ -43,14 +43,18 @@ class Tables(eqx.Module):
         volatility_parents: [slot] number of volatility parents in the graph.
         child: [edge] slot of the child, edges by the slot of the parent.
         child_parent: [edge] slot of the parent.
+        child_row: [edge] the parent's place in its block.
         child_column: [edge] where the edge stands in the child's row of parents.
         child_value: [edge] 1 where the edge is a value coupling.
         child_volatility: [edge] likewise for volatility couplings.
         child_function: [edge] as `parent_function`.
-        child_last: [slot] position of the node's last edge, -1 where it has no child.
+        last: [slot] position of the node's last edge among the edges of its block.
+        has_child: [slot] 1 where it has any.
         volatile: [slot] whether the node has a volatility child.
-        block_node: [block, 2] first slot and size of every block.
-        block_edge: [block, 2] first edge and number of edges of every block.
+        block_first: [block] first slot of every block.
+        block_count: [block] how many nodes it has, as a number; 0 in padding.
+        block_edge: [block] first of its edges.
+        block_edges: [block] how many edges it has, as a number.
     """
 
     kind: Numbers
@@ -61,14 +65,18 @@ class Tables(eqx.Module):
     volatility_parents: Numbers
     child: Numbers
     child_parent: Numbers
+    child_row: Numbers
     child_column: Numbers
     child_value: Numbers
     child_volatility: Numbers
     child_function: Numbers
-    child_last: Numbers
+    last: Numbers
+    has_child: Numbers
     volatile: Numbers
-    block_node: Numbers
+    block_first: Numbers
+    block_count: Numbers
     block_edge: Numbers
+    block_edges: Numbers
 
 
 def traits(topology: Topology, inputs: tuple[str, ...]) -> frozenset[str]:
@@ -124,10 +132,18 @@ def tables(packed: Packing) -> Tables:
     def of(coupling: NDArray[np.int32], code: int) -> NDArray[np.float64]:
         return (coupling == code).astype(np.float64)
 
+    # Places within blocks are made here and not in the loop: with batches of graphs, differences of 32-bit integers
+    # inside a fused loop stop LLVM on AVX-512 ("Cannot select: X86ISD::SUBV_BROADCAST_LOAD").
+    slots = packed.capacity.slots
+    first, edge = np.zeros(slots, np.int32), np.zeros(slots, np.int32)
+    for (start, count), (begin, _) in zip(packed.block_node, packed.block_edge, strict=True):
+        first[start : start + count], edge[start : start + count] = start, begin
     edges = np.flatnonzero(packed.child_edge >= 0)
-    last = np.full(packed.capacity.slots, -1, np.int32)
-    last[packed.child_source[edges]] = edges
-    volatile = np.zeros(packed.capacity.slots, np.bool_)
+    last = np.zeros(slots, np.int32)
+    last[packed.child_source[edges]] = edges - edge[packed.child_source[edges]]
+    has_child = np.zeros(slots)
+    has_child[packed.child_source[edges]] = 1.0
+    volatile = np.zeros(slots, np.bool_)
     volatile[packed.child_source[packed.child_coupling == 1]] = True
     return Tables(
         kind=packed.kind,
@@ -138,14 +154,18 @@ def tables(packed: Packing) -> Tables:
         volatility_parents=of(packed.parent_coupling, 1).sum(1),
         child=packed.child_target,
         child_parent=packed.child_source,
+        child_row=packed.child_source - first[packed.child_source],
         child_column=packed.child_column,
         child_value=of(packed.child_coupling, 0),
         child_volatility=of(packed.child_coupling, 1),
         child_function=np.maximum(packed.child_function, 0),
-        child_last=last,
+        last=last,
+        has_child=has_child,
         volatile=volatile,
-        block_node=packed.block_node,
-        block_edge=packed.block_edge,
+        block_first=packed.block_node[:, 0].copy(),
+        block_count=packed.block_node[:, 1].astype(np.float64),
+        block_edge=packed.block_edge[:, 0].copy(),
+        block_edges=packed.block_edge[:, 1].astype(np.float64),
     )
 
 
@@ -194,15 +214,64 @@ CAUSES = (
     "",
     "its posterior precision is not positive",
     "its posterior is not finite",
-    "its prediction is not finite",
+    "its prediction has diverged",
 )
 """Why a step could not be taken at a node; the node held its prediction instead."""
 
 
+_LEVEL = ("mean", "precision")
+
+
 def invalid_code(mean: Real, variance: Real, posterior: Mapping[str, Real]) -> Array:
-    """Position in `CAUSES`, elementwise: what is wrong with a posterior, or with the prediction before it."""
+    """Position in `CAUSES`, elementwise: what is wrong with a posterior, or with the prediction before it.
+
+    A prediction has diverged when it is not finite or its variance has reached the bound of `updates.bounded`, which
+    happens when a volatility parent has run away.
+    """
     precisions = (numbers for name, numbers in posterior.items() if name.endswith("precision"))
     positive = reduce(jnp.logical_and, (numbers > 0.0 for numbers in precisions))
     finite = reduce(jnp.logical_and, (jnp.isfinite(numbers) for numbers in posterior.values()))
-    predicted = jnp.isfinite(mean) & jnp.isfinite(variance)
+    predicted = jnp.isfinite(mean) & (variance < 0.99 * jnp.exp(bounded(jnp.full_like(variance, jnp.inf))))
     return jnp.where(predicted, jnp.where(finite, jnp.where(positive, 0, 1), 2), 3).astype(jnp.int32)
+
+
+def admitted(
+    kind: AbstractKind,
+    before: Mapping[str, Real],
+    prediction: Prediction,
+    posterior: Mapping[str, Real],
+    told: Array,
+    observed: bool,
+) -> tuple[dict[str, Real], Array, Array]:
+    """Beliefs after a step, whether the node learnt from it, and the position in `CAUSES` of what was wrong with it.
+
+    A node without news holds its prediction; so does one whose posterior is invalid, or its last belief where the
+    prediction has diverged. A level inside a node is held by itself, as the node that it stands for would be.
+
+    Args:
+        kind: of the node.
+        before: its beliefs before the step.
+        prediction: its prediction.
+        posterior: its beliefs if nothing is wrong with them.
+        told: whether there is news.
+        observed: whether the node is an input, whose own level is what was seen and cannot be invalid.
+    """
+    held = kind.held(before, prediction)
+    cause = jnp.zeros(told.shape, jnp.int32)
+
+    def chosen(names: tuple[str, ...], learnt: Array, cause: Array) -> dict[str, Real]:
+        fallback = {name: jnp.where(cause == 3, before[name], held[name]) for name in names}
+        return {name: jnp.where(learnt, posterior[name], fallback[name]) for name in names}
+
+    if not observed and isinstance(kind, AbstractLatent) and kind.varies:
+        cause = invalid_code(prediction.mean, prediction.variance, {name: posterior[name] for name in _LEVEL})
+        cause = jnp.where(told | (cause == 3), cause, 0)
+    learnt = told & (cause == 0)
+    after = chosen(_LEVEL, learnt, cause)
+    if kind.state:
+        inner = prediction.inner
+        inside = invalid_code(inner["mean"], inner["variance"], {name: posterior[name] for name in kind.state})
+        inside = jnp.where(learnt | (inside == 3), inside, 0)
+        after |= chosen(kind.state, learnt & (inside == 0), inside)
+        cause = jnp.where(cause > 0, cause, inside)
+    return after, learnt, cause

@@ -7,7 +7,7 @@ bit. Setting a parameter is the one edit that moves nothing, and the one that ma
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -52,12 +52,13 @@ def moved(
     ]
     source, target = ([packing.slot[name] for name in kept] for packing in (old, new))
 
-    def carried(own: dict[str, Numbers], numbers: dict[str, Numbers]) -> dict[str, Numbers]:
-        result = {}
+    def carried(own: Mapping[str, Numbers], numbers: Mapping[str, Numbers]) -> dict[str, Numbers]:
+        result: dict[str, Numbers] = {}
         for name, values in own.items():
-            result[name] = np.array(values)
+            mine = np.array(values)
             if name in numbers:
-                result[name][target] = np.asarray(numbers[name])[source]
+                mine[target] = np.asarray(numbers[name])[source]
+            result[name] = mine
         return result
 
     wiring = Wiring(

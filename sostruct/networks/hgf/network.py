@@ -25,10 +25,10 @@ from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.hgf.additions import draw
 from sostruct.networks.hgf.admission import check_choice, check_graph, read_inputs, read_topology
 from sostruct.networks.hgf.beliefs import Beliefs
+from sostruct.networks.hgf.blueprint import Blueprint, blueprint
 from sostruct.networks.hgf.filtering import BeliefState
 from sostruct.networks.hgf.layout import packing
 from sostruct.networks.hgf.moving import assigned, differing, given, moved, replaced
-from sostruct.networks.hgf.nodes import Blueprint, blueprint
 from sostruct.networks.hgf.packed import Observations, PackedHGF, fresh, initial
 from sostruct.networks.hgf.runner import Runner
 from sostruct.networks.hgf.settings import EdgeName, settings
@@ -55,7 +55,7 @@ class HGF(AbstractNetwork):
         packed: the same as arrays, with the beliefs.
         inputs: the observed leaves, in the order of the data's columns.
         schedule: as in the arguments.
-        dtype: as in the arguments.
+        needs_double: whether it filters in double precision.
         packing: where every node and edge stands in the arrays.
         drawn: the graph as the unrolled schedule compiles it, or None where the packed one runs.
     """
@@ -64,7 +64,7 @@ class HGF(AbstractNetwork):
     packed: PackedHGF
     inputs: tuple[str, ...] = eqx.field(static=True)
     schedule: str = eqx.field(static=True)
-    dtype: str = eqx.field(static=True)
+    needs_double: bool = eqx.field(static=True)
     packing: Packing = eqx.field(static=True)
     drawn: Blueprint | None = eqx.field(static=True)
 
@@ -127,7 +127,7 @@ class HGF(AbstractNetwork):
             at_prediction=linearize == "prediction",
             joint=assimilate == "joint",
         )
-        self.topology, self.schedule, self.dtype = topology, schedule, dtype
+        self.topology, self.schedule, self.needs_double = topology, schedule, dtype == "float64"
         self.packing = packing(topology, self.inputs)
         self.packed = fresh(self.packing, options)
         self.drawn = _drawn(self.packing, schedule, unroll=topology.size <= _SMALL)
@@ -148,9 +148,9 @@ class HGF(AbstractNetwork):
         return self.packed.state
 
     @property
-    def needs_double(self) -> bool:
-        """Whether it filters in double precision."""
-        return self.dtype == "float64"
+    def dtype(self) -> str:
+        """The precision it filters in: "float64" or "float32"."""
+        return "float64" if self.needs_double else "float32"
 
     def filter(
         self, inputs: Any, time_steps: Any = None, *, start: BeliefState | None = None, strict: bool = True
@@ -299,6 +299,13 @@ class HGF(AbstractNetwork):
         """One addition per target, uniform over the value and volatility couplings it can take."""
         return draw(self.topology, self.inputs, np.random.default_rng(np.asarray(jax.random.key_data(key))))
 
+    def __eq__(self, other: object) -> bool:
+        """Only to itself, so that `jax.jit(net.log_evidence)` has something to remember it by."""
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
     def __repr__(self) -> str:
         return f"HGF({self.topology.size} nodes, inputs {', '.join(self.inputs)}, update={self.options.update.name!r})"
 
@@ -328,7 +335,7 @@ class HGF(AbstractNetwork):
         return Runner(self.topology, self.packing, self.packed, self.drawn, self.needs_double)
 
 
-_FIELDS = ("topology", "packed", "inputs", "schedule", "dtype", "packing", "drawn")
+_FIELDS = ("topology", "packed", "inputs", "schedule", "needs_double", "packing", "drawn")
 
 
 def _drawn(places: Packing, schedule: str, *, unroll: bool) -> Blueprint | None:

@@ -8,8 +8,10 @@ the identity. Everything is laid out in points (see `layering`) and shrunk as a 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, final
 
@@ -18,8 +20,10 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Polygon
+from matplotlib.textpath import text_to_path
 from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
@@ -28,7 +32,7 @@ from sostruct.networks.hgf.beliefs import Beliefs, place_of_subject
 from sostruct.networks.hgf.layering import Layers, layers
 from sostruct.networks.hgf.palette import BAND, BLUE, GROUND, INK, MUTED, PAPER, VERMILION
 
-_WIDEST, _HIGHEST = 1400.0, 1000.0  # points of a new figure
+_WIDEST, _HIGHEST = 1800.0, 1200.0  # points of a new figure
 _GAP, _RISE, _MARGIN, _LEGEND = 22.0, 50.0, 14.0, 30.0
 _NAME, _DETAIL, _LABEL = 10.0, 8.0, 7.5  # font sizes
 _LINE = 11.0  # height of a line of detail
@@ -127,16 +131,20 @@ def _beliefs(beliefs: Beliefs, at: tuple[int, ...]) -> dict[str, tuple[str, ...]
         elif kind == "binary":
             details[name] = (f"P(1) = {beliefs.expected_mean[at][place]:.3f}",)
         elif name in beliefs.inputs:
-            variance = 1.0 / beliefs.expected_precision[at][place]
-            variance += beliefs.input_variance[at][beliefs.inputs.index(name)]
-            details[name] = (with_spread(float(beliefs.expected_mean[at][place]), math.sqrt(variance)),)
+            noise = _spread(beliefs.expected_precision[at][place])
+            spread = math.hypot(noise, math.sqrt(beliefs.input_variance[at][beliefs.inputs.index(name)]))
+            details[name] = (with_spread(float(beliefs.expected_mean[at][place]), spread),)
         else:
-            spread = 1.0 / math.sqrt(beliefs.precision[at][place])
-            details[name] = (with_spread(float(beliefs.mean[at][place]), spread),)
+            mean, precision = beliefs.mean[at][place], beliefs.precision[at][place]
+            details[name] = (with_spread(float(mean), _spread(precision)),)
     for number, name in enumerate(beliefs.volatile):
         mean, precision = (beliefs.inside(f"volatility_{quantity}")[at][number] for quantity in ("mean", "precision"))
-        details[name] += (f"inside {with_spread(float(mean), 1.0 / math.sqrt(precision))}",)
+        details[name] += (f"inside {with_spread(float(mean), _spread(precision))}",)
     return details
+
+
+def _spread(precision: float) -> float:
+    return float(precision) ** -0.5 if precision > 0.0 else math.inf
 
 
 def _parameters(node: Node, observed: bool) -> tuple[str, ...]:
@@ -216,7 +224,8 @@ class _Drawing:
     def of(cls, topology: Topology, inputs: tuple[str, ...], details: Mapping[str, tuple[str, ...]]) -> _Drawing:
         names = {node.name: _shortened(node.name) for node in topology.nodes}
         wide = {name: _text_width(names[name], details[name]) for name in names}
-        tall = {name: 20.0 + _LINE * len(details[name]) for name in names}
+        framed = {node.name: 4.0 if node.kind == "volatile" else 0.0 for node in topology.nodes}
+        tall = {name: 20.0 + framed[name] + _LINE * len(details[name]) for name in names}
         places = layers(topology, inputs, wide, _GAP)
         edges = [edge for edge in topology.edges if edge.lag == 0]
         middles, height = [], _LEGEND + _MARGIN
@@ -261,7 +270,8 @@ class _Drawing:
         self._labels(pen)
         for node in self.topology.nodes:
             pen.box(self.boxes[node.name], node.kind, node.name in self.inputs)
-        pen.write(_MARGIN, self.height - _MARGIN, title, 8.5, MUTED, ha="left", va="center")
+        size = min(8.5, 8.5 * (self.width - 2 * _MARGIN) / (1.1 * _measured(title, 8.5)))
+        pen.write(_MARGIN, self.height - _MARGIN, title, size, MUTED, ha="left")
         pen.legend(self.width / 2, _LEGEND / 2, {edge.coupling for edge in self.paths})
 
     def _labels(self, pen: _Pen) -> None:
@@ -284,7 +294,8 @@ class _Drawing:
             room = np.hypot(*np.moveaxis((candidates[:, None] - others[None]) * _FLAT, -1, 0)).min(1)
             middle = 1e-3 * np.abs(np.arange(len(candidates)) - len(candidates) / 2)
             x, y = candidates[int(np.argmax(np.minimum(room, 30.0) - middle))]
-            half = 2.4 * len(text)
+            half = _measured(text, _LABEL) / 2
+            x = min(max(x, half + 4.0), self.width - half - 4.0)
             taken.append(np.array([[x - half, y], [x, y], [x + half, y]]))
             color = INK if edge.coupling == "value" else VERMILION
             ground = {"boxstyle": "round,pad=0.12", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.9}
@@ -373,7 +384,7 @@ class _Pen:
                 zorder=3,
             )
             self.ax.add_patch(shape)
-        top = box.y + box.height / 2 - 11.0
+        top = box.y + box.height / 2 - 11.0 - 2.0 * (len(frames) - 1)
         self.write(box.x, top, box.name, _NAME, INK, fontweight="bold")
         for number, text in enumerate(box.lines):
             self.write(box.x, top - 1.5 - _LINE * (number + 1), text, _DETAIL, INK)
@@ -381,7 +392,7 @@ class _Pen:
     def legend(self, x: float, y: float, couplings: set[str]) -> None:
         """What the two kinds of line mean."""
         shown = [coupling for coupling in ("value", "volatility") if coupling in couplings]
-        widths = [34.0 + 4.3 * len(f"{coupling} coupling") for coupling in shown]
+        widths = [31.0 + _measured(f"{coupling} coupling", _DETAIL) for coupling in shown]
         left = x - (sum(widths) + 18.0 * max(len(shown) - 1, 0)) / 2
         for coupling, width in zip(shown, widths, strict=True):
             self.ax.add_line(
@@ -420,4 +431,13 @@ def _shortened(name: str) -> str:
 
 
 def _text_width(name: str, lines: Sequence[str]) -> float:
-    return max(34.0, 14.0 + 6.6 * len(name), *(14.0 + 4.7 * len(line) for line in lines))
+    return max(34.0, 16.0 + _measured(name, _NAME, "bold"), *(16.0 + _measured(line, _DETAIL) for line in lines))
+
+
+@lru_cache(maxsize=4096)
+def _measured(text: str, size: float, weight: str = "normal") -> float:
+    """Width in points."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a glyph that the font lacks is drawn as a box, and measured as one
+        font = FontProperties(size=size, weight=weight)
+        return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, final
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -22,6 +23,9 @@ from sostruct.networks.hgf.layout import INPUT_COPARENTS, Wiring, tables
 from sostruct.networks.hgf.updates import Options
 from sostruct.numerics import Numbers
 from sostruct.surprise import Signals
+
+_SMALL = 64
+"""Slots of hidden nodes up to which a graph counts as small."""
 
 
 class Observations(NamedTuple):
@@ -43,15 +47,15 @@ class PackedHGF(AbstractPacked):
     Attributes:
         wiring: parameters, coupling strengths and index tables.
         state: beliefs.
+        capacity: that of the wiring.
     """
 
     wiring: Wiring
     state: BeliefState
+    capacity: Capacity = eqx.field(static=True)
 
-    @property
-    def capacity(self) -> Capacity:
-        """That of the wiring."""
-        return self.wiring.capacity
+    def __init__(self, wiring: Wiring, state: BeliefState) -> None:
+        self.wiring, self.state, self.capacity = wiring, state, wiring.capacity
 
     def epoch(self, data: Observations, *, key: PRNGKeyArray) -> tuple[PackedHGF, Signals]:
         """Filter a series from where the beliefs stand. Deterministic: `key` is unused.
@@ -62,7 +66,10 @@ class PackedHGF(AbstractPacked):
         """
         del key
         inputs = widened(data.inputs, self.capacity.input_width)
-        state, sums, _ = filtering.totals(self.wiring, self.state, inputs, data.time_steps, detail=True)
+        elapsed = None if data.time_steps is None else jnp.asarray(data.time_steps)
+        # small graphs are vmapped by counterfactuals, where a sweep that stops early costs more than a whole one
+        small = self.capacity.latent_width <= _SMALL
+        state, sums, _ = filtering.totals(self.wiring, self.state, inputs, elapsed, detail=True, bounded=small)
         return PackedHGF(self.wiring, state), _signals(sums)
 
 
@@ -74,7 +81,7 @@ def widened(inputs: Numbers, width: int) -> Float[Array, "time slot"]:
 
 def fresh(packing: Packing, options: Options) -> PackedHGF:
     """A packed graph before its first step."""
-    wiring = Wiring(packing.parameters, packing.parent_strength, tables(packing), packing.capacity, options)
+    wiring = Wiring({**packing.parameters}, packing.parent_strength, tables(packing), packing.capacity, options)
     return PackedHGF(wiring, initial(packing, packing.parameters, options))
 
 

@@ -6,25 +6,22 @@ compiles once per capacity, the unrolled one once per graph. Several subjects ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
-from numpy.typing import NDArray
 
 from sostruct.errors import BeliefError, DataError, GraphError
 from sostruct.graph import Packing
 from sostruct.networks.hgf import filtering
+from sostruct.networks.hgf.blueprint import Blueprint
 from sostruct.networks.hgf.filtering import BeliefState, Tally, Trajectory
 from sostruct.networks.hgf.inputs import Series
-from sostruct.networks.hgf.kinds import KINDS
 from sostruct.networks.hgf.layout import CAUSES, Wiring
-from sostruct.networks.hgf.nodes import Blueprint
 from sostruct.networks.hgf.packed import PackedHGF, widened
 from sostruct.numerics import Numbers
 
@@ -103,47 +100,22 @@ def population(
     """`trajectory` of several networks whose arrays are stacked, packed; one after another where they are large."""
 
     def member(own: tuple[Wiring, BeliefState]) -> Any:
-        return _pass(filtering.trajectory, own[0], None, axes, own[1], inputs, time_steps)
+        function = partial(filtering.trajectory, bounded=not large)
+        return _pass(function, own[0], None, axes, own[1], inputs, time_steps)
 
     found: tuple[BeliefState, Trajectory, Tally]
     found = jax.lax.map(member, (wiring, start)) if large else jax.vmap(member)((wiring, start))
     return found
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """What the unrolled schedule reports, one column [time] a node: an array [time, node] once numpy asks for it.
+def at_every_step(kept: Trajectory) -> Trajectory:
+    """An unrolled trajectory in which columns that never change have a time axis too."""
+    shape = kept.surprise.shape
 
-    Args:
-        parts: the columns [time] or [subject, time], without their last axis where the number is the same at every
-            step; None where a node has no such number.
-    """
+    def column(numbers: Any) -> Any:
+        return numbers if numbers.ndim == len(shape) else np.broadcast_to(np.asarray(numbers)[..., None], shape)
 
-    parts: tuple[Any, ...]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        del copy
-        known = [np.asarray(part) for part in self.parts if part is not None]
-        longest = max(known, key=lambda column: column.ndim)
-        numbers = np.full((*longest.shape, len(self.parts)), np.nan, dtype or longest.dtype)
-        for place, part in enumerate(self.parts):
-            if part is not None:
-                column = known.pop(0)
-                numbers[..., place] = column if column.ndim == longest.ndim else column[..., None]
-        return numbers
-
-
-def in_columns(kept: Trajectory, drawn: Blueprint) -> Trajectory:
-    """An unrolled trajectory as arrays to be: columns are the places of `drawn`."""
-    beliefs = {}
-    for name, columns in kept.beliefs.items():
-        mine = iter(columns)
-        own = [name in ("mean", "precision") or name in KINDS[place.kind].state for place in drawn.places]
-        beliefs[name] = Columns(tuple(next(mine) if has else None for has in own))
-    return kept._replace(
-        beliefs=beliefs, expected_mean=Columns(kept.expected_mean), expected_variance=Columns(kept.expected_variance)
-    )
+    return kept._replace(beliefs={name: tuple(map(column, own)) for name, own in kept.beliefs.items()})
 
 
 def check_start(start: BeliefState, packed: PackedHGF, series: Series) -> None:
@@ -194,7 +166,7 @@ def failure(tally: Tally, names: list[str], series: Series, update: str, member:
         update: name of the posterior update.
         member: which network of a population, for the message.
     """
-    count, first, cause = (np.asarray(part) for part in tally)
+    count, first, cause = (np.asarray(part) for part in (tally.count, tally.first, tally.cause))
     subject = ""
     if count.ndim == 2:
         row = int(np.flatnonzero(count.any(axis=1))[0])
@@ -203,7 +175,7 @@ def failure(tally: Tally, names: list[str], series: Series, update: str, member:
     step = int(first[count > 0].min())
     columns = np.flatnonzero((count > 0) & (first == step))
     # predictions run from parents to children and posteriors back, so this is where the step broke down
-    unpredicted = columns[cause[columns] == CAUSES.index("its prediction is not finite")]
+    unpredicted = columns[[CAUSES[code].startswith("its prediction") for code in cause[columns]]]
     column = int(unpredicted[-1] if unpredicted.size else columns[0])
     when = f"step {step}" if isinstance(series.index, pd.RangeIndex) else f"step {step} ({series.index[step]})"
     remedy = "update=" + " or ".join(repr(name) for name in ("ehgf", "unbounded") if name != update)

@@ -59,8 +59,8 @@ def filter_population(
     done = jax.tree.map(np.asarray, done)
     found = []
     for number, one in enumerate(runners):
-        own = jax.tree.map(partial(_own, number), done)
-        found.append(one.beliefs(series, one.packed.state, *own, strict, f" of network {number}"))
+        last, kept, tally = jax.tree.map(partial(_own, number), done)
+        found.append(one.beliefs(series, one.packed.state, last, kept, tally, strict, f" of network {number}"))
     return found
 
 

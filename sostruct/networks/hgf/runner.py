@@ -6,6 +6,7 @@ Whatever does not depend on the data is computed once and kept, the arrays on th
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from typing import Any, cast, final
 
@@ -19,14 +20,14 @@ from sostruct.errors import ConfigError
 from sostruct.graph import Packing, Topology
 from sostruct.networks.hgf import passes
 from sostruct.networks.hgf.beliefs import Beliefs
+from sostruct.networks.hgf.blueprint import Blueprint
 from sostruct.networks.hgf.filtering import BeliefState, Tally, Trajectory
 from sostruct.networks.hgf.inputs import Series, read_series
 from sostruct.networks.hgf.kinds import KINDS
 from sostruct.networks.hgf.kinds.base import AbstractInput
 from sostruct.networks.hgf.layout import Wiring
-from sostruct.networks.hgf.nodes import Blueprint
 from sostruct.networks.hgf.packed import PackedHGF
-from sostruct.numerics import double_precision
+from sostruct.numerics import Numbers, double_precision
 
 
 @final
@@ -65,23 +66,28 @@ class Runner:
             hold, complete = not strict, not np.isnan(series.values).any()
         axes = passes.axes_of(start, series.values, series.time_steps)
         with double_precision(self.double):
-            done = passes.trajectory(wiring, start, series.values, series.time_steps, self.drawn, axes, hold, complete)
-        return self.beliefs(series, start, *done, strict)
+            last, kept, tally = passes.trajectory(
+                wiring, start, series.values, series.time_steps, self.drawn, axes, hold, complete
+            )
+        return self.beliefs(series, start, last, kept, tally, strict)
 
     def log_evidence(self, inputs: Any, time_steps: Any) -> Float[Array, ""]:
         """See `HGF.log_evidence`."""
+        wiring, start = self.packed.wiring, self.packed.state
+        values: Numbers
+        elapsed: Numbers | None
+        context: AbstractContextManager[object] = nullcontext()
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((inputs, time_steps))):
             values, elapsed = passes.traced_series(self.inputs, inputs, time_steps)
         else:
             series = self.read(inputs, time_steps)
             values, elapsed = series.values, series.time_steps
             if not self.traced:
-                wiring, start = self.arrays
-                axes = passes.axes_of(start, values, elapsed)
-                with double_precision(self.double):
-                    return passes.log_evidence(wiring, start, values, elapsed, self.drawn, axes)
-        wiring, start = self.packed.wiring, self.packed.state
-        return passes.log_evidence(wiring, start, values, elapsed, self.drawn, passes.axes_of(start, values, elapsed))
+                (wiring, start), context = self.arrays, double_precision(self.double)
+        axes = passes.axes_of(start, values, elapsed)
+        with context:
+            evidence: Float[Array, ""] = passes.log_evidence(wiring, start, values, elapsed, self.drawn, axes)
+        return evidence
 
     def read(self, inputs: Any, time_steps: Any) -> Series:
         """Checked data."""
@@ -123,7 +129,7 @@ class Runner:
             nodes=self.nodes,
             inputs=self.inputs,
             columns=columns,
-            trajectory=kept if self.drawn is None else passes.in_columns(kept, self.drawn),
+            trajectory=kept if self.drawn is None else passes.at_every_step(kept),
             series=series,
             last=last,
             held=pd.Series(held if held.ndim == 1 else held.sum(0), index=self._labels),
@@ -163,5 +169,7 @@ class Runner:
     def _detail(self, start: BeliefState, series: Series) -> tuple[Any, Any]:
         axes = passes.axes_of(start, series.values, series.time_steps)
         with double_precision(self.double):
-            marginal, entropy = passes.detail(self.arrays[0], start, series.values, series.time_steps, self.drawn, axes)
-        return (marginal, entropy) if self.drawn is None else (passes.Columns(marginal), passes.Columns(entropy))
+            found: tuple[Any, Any] = passes.detail(
+                self.arrays[0], start, series.values, series.time_steps, self.drawn, axes
+            )
+        return found

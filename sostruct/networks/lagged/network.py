@@ -103,6 +103,10 @@ class LaggedNetwork(AbstractNetwork):
         """The same network holding other beliefs."""
         return LaggedNetwork(self.topology, packed, self.terms)
 
+    def reported(self, signals: Signals) -> Signals:
+        """The same: the slots are the series, without padding."""
+        return signals
+
     def prepare(self, data: Any) -> LaggedData:
         """Standardized sufficient statistics of a complete series [time, variable], float64."""
         return standardized(moments(np.asarray(data, np.float64), self.terms.max_lag))

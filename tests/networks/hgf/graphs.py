@@ -12,7 +12,7 @@ import networkx as nx
 import numpy as np
 from scipy.special import expit
 
-from tests.networks.hgf.reference_parts import BELIEF, FUNCTIONS, explicit
+from tests.networks.hgf.reference_parts import BELIEF, explicit, links
 
 DEEPEST = 4  # value levels above an input
 HIGHEST = 2  # volatility levels above a state
@@ -188,17 +188,18 @@ def series(
     graph = explicit(graph)
     order = list(nx.lexicographical_topological_sort(graph))
     value = {name: graph.nodes[name].get("mean", BELIEF["mean"]) for name in order}
+    value_links = {name: [link for link in links(graph, "value") if link.child == name] for name in order}
+    volatility_links = {name: [link for link in links(graph, "volatility") if link.child == name] for name in order}
     data = np.empty((steps, len(inputs)))
     for step in range(steps):
         dt = 1.0 if time_steps is None else float(time_steps[step])
         for name in order:
             parameters = BELIEF | dict(graph.nodes[name])
             linear, log_variance, noisy = 0.0, 0.0, False
-            for parent, _, edge in graph.in_edges(name, data=True):
-                if edge["coupling"] == "volatility":
-                    log_variance, noisy = log_variance + edge["strength"] * value[parent], True
-                else:
-                    linear += edge["strength"] * FUNCTIONS[edge["function"]][0](value[parent])
+            for link in value_links[name]:
+                linear += link.strength * link.g(value[link.parent])
+            for link in volatility_links[name]:
+                log_variance, noisy = log_variance + link.strength * value[link.parent], True
             if parameters["kind"] == "constant":
                 value[name] = 1.0
             elif parameters["kind"] == "binary":

@@ -148,8 +148,14 @@ class Filter:
     def errors(self, name: str) -> None:
         b = self.belief[name]
         b.value_error = b.mean - b.expected_mean
-        surplus = b.expected_precision / b.precision + b.expected_precision * b.value_error**2 - 1.0
+        surplus = b.expected_precision * self.spread(name) - 1.0
         b.volatility_error = surplus / max(1, len(self.volatility_parents[name]))
+
+    def spread(self, name: str) -> float:
+        """1/p + d^2. What was observed is certain; the literature has the noise variance 1/p there too."""
+        b = self.belief[name]
+        certain = name in self.inputs and self.carry == "exact"
+        return (0.0 if certain else 1.0 / b.precision) + b.value_error**2
 
     # Messages from value children
 
@@ -259,7 +265,7 @@ class Filter:
     def volatility_facts(self, link: Link) -> tuple[float, float, float]:
         """Of a volatility child: log v0, log v without kap m, and 1/p + d^2."""
         b = self.belief[link.child]
-        return np.log(b.carried), self.log_added(link.child, link.parent), 1.0 / b.precision + b.value_error**2
+        return np.log(b.carried), self.log_added(link.child, link.parent), self.spread(link.child)
 
     def ehgf(self, name: str) -> tuple[float, float]:
         """(mean, precision), the mean first."""
@@ -304,7 +310,10 @@ class Filter:
 
         w1 = expit(log_v(mu) - log_carried)
         p1 = pi + 0.5 * kap**2 * w1 * (1.0 - w1)
-        m1 = mu + kap * w1 * (child.expected_precision * square - 1.0) / (2.0 * p1)
+        # The child's predictive variance if its parent were at mu instead of its own prediction.
+        moved = np.exp(kap * (mu - self.belief[link.parent].expected_mean))
+        variance = 1.0 / child.expected_precision - child.added + child.added * moved
+        m1 = mu + kap * w1 * (square / variance - 1.0) / (2.0 * p1)
 
         h = pi / kap**2
         y = log_v(mu) - 0.5 / h + wrightomega(np.log(square * 0.5 / h) + 0.5 / h - log_v(mu))
@@ -322,10 +331,13 @@ class Filter:
         return (1.0 - beta) * m1 + beta * m2, 1.0 / variance
 
     def posterior(self, name: str) -> None:
-        b = self.belief[name]
-        b.mean, b.precision = b.expected_mean, b.expected_precision
+        b, variance = self.belief[name], 1.0 / self.belief[name].expected_precision
         children = self.value_children[name] + self.volatility_children[name]
         b.news = (self.correlated and b.news) or any(self.belief[link.child].news for link in children)
+        if not (math.isfinite(b.expected_mean) and variance < 0.99 * math.exp(LARGEST_LOG_STEP)):
+            self.hold(name, f"predicted mean {b.expected_mean}, variance {variance}")
+            return
+        b.mean, b.precision = b.expected_mean, b.expected_precision
         if not b.news:
             return
         rule = getattr(self, self.update) if self.volatility_children[name] else self.standard
@@ -333,11 +345,15 @@ class Filter:
         if math.isfinite(mean) and math.isfinite(precision) and precision > 0.0:
             b.mean, b.precision = mean, min(precision, CAP)
             self.errors(name)
-        elif self.strict:
-            raise NoBeliefError(f"{name} at step {self.step}: mean {mean}, precision {precision} ({self.update})")
         else:
-            self.held[name] += 1
-            b.news = False
+            self.hold(name, f"mean {mean}, precision {precision} ({self.update})")
+
+    def hold(self, name: str, why: str) -> None:
+        """Count a node that could not be updated; its parents hear nothing of it."""
+        if self.strict:
+            raise NoBeliefError(f"{name} at step {self.step}: {why}")
+        self.held[name] += 1
+        self.belief[name].news = False
 
     def advance(self, observed: dict[str, float], dt: float) -> tuple[float, float, float, dict[str, float]]:
         """One step: predictions, parents first; observations and scores; posteriors, children first."""
@@ -379,7 +395,8 @@ def run(
     """Filter data [time, input], NaN where missing, with one positive time step per row (default 1).
 
     Raises:
-        NoBeliefError: a posterior is not finite or its precision not positive, and `strict`.
+        NoBeliefError: a posterior is not finite or its precision not positive, or a prediction has diverged, and
+            `strict`.
     """
     table = np.asarray(data, dtype=float).reshape(len(data), len(inputs))
     steps = np.ones(len(table)) if time_steps is None else np.asarray(time_steps, dtype=float)

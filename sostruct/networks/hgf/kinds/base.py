@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from sostruct.networks.hgf.couplings import Real
 from sostruct.networks.hgf.updates.base import AbstractChildren, Options, Prediction
+from sostruct.numerics import Numbers
 
 
 class Drive(NamedTuple):
@@ -93,8 +94,8 @@ class AbstractKind(abc.ABC):
     state: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
-    def initial(self, parameters: Mapping[str, Real]) -> dict[str, Real]:
-        """Beliefs before the first step: "mean", "precision" and the kind's own `state`."""
+    def initial(self, parameters: Mapping[str, Numbers]) -> dict[str, Numbers | float]:
+        """Beliefs before the first step: "mean", "precision" and the kind's own `state`; on the host."""
 
     @abc.abstractmethod
     def held(self, state: Mapping[str, Real], prediction: Prediction) -> dict[str, Real]:

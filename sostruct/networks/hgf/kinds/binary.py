@@ -11,8 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.networks.hgf.couplings import Real
-from sostruct.networks.hgf.kinds.base import AbstractInput, Clock, Drive, Observation, ValueMessage, gaussian_held, register, zeros
+from sostruct.networks.hgf.kinds.base import (
+    AbstractInput,
+    Clock,
+    Drive,
+    Observation,
+    ValueMessage,
+    gaussian_held,
+    register,
+    zeros,
+)
 from sostruct.networks.hgf.updates.base import Options, Prediction
+from sostruct.numerics import Numbers
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(32)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
@@ -31,10 +41,10 @@ class Binary(AbstractInput):
     name: ClassVar[str] = "binary"
     gaussian: ClassVar[bool] = False
 
-    def initial(self, parameters: Mapping[str, Real]) -> dict[str, Real]:
+    def initial(self, parameters: Mapping[str, Numbers]) -> dict[str, Numbers | float]:
         """An even chance."""
         del parameters
-        return {"mean": jnp.asarray(0.5), "precision": jnp.asarray(0.25)}
+        return {"mean": 0.5, "precision": 0.25}
 
     def held(self, state: Mapping[str, Real], prediction: Prediction) -> dict[str, Real]:
         """The prediction."""
@@ -71,7 +81,7 @@ class Binary(AbstractInput):
     def observation(self, prediction: Prediction, mean: Real, variance: Real, value: Real) -> Observation:
         """Bernoulli with P(1) = E[sigmoid(eta)]; the pull and shrink of the moment-matched Gaussian of eta."""
         del prediction
-        safe = jnp.maximum(variance, jnp.finfo(variance.dtype).eps)
+        safe = jnp.maximum(variance, np.finfo(variance.dtype).eps)
         nodes = jnp.asarray(_NODES, safe.dtype)
         weights = jnp.asarray(_WEIGHTS, safe.dtype)
         deviation = jnp.sqrt(safe)[..., None] * nodes
@@ -81,7 +91,7 @@ class Binary(AbstractInput):
         shift = jnp.sum(likelihood * deviation, -1) / chance
         tilted = jnp.sum(likelihood * deviation**2, -1) / chance - shift**2
         other = 1.0 - chance
-        entropy = -chance * jnp.log(chance) - other * jnp.log(jnp.maximum(other, jnp.finfo(other.dtype).tiny))
+        entropy = -chance * jnp.log(chance) - other * jnp.log(jnp.maximum(other, np.finfo(other.dtype).tiny))
         return Observation(jnp.log(chance), shift / safe, (safe - tilted) / safe**2, entropy)
 
     def refusal(self, values: NDArray[np.float64]) -> str | None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-import jax.numpy as jnp
-
 from sostruct.networks.hgf.couplings import Real
 from sostruct.networks.hgf.kinds.base import AbstractLatent, Clock, Drive, register, zeros
 from sostruct.networks.hgf.updates.base import AbstractChildren, Options, Prediction
+from sostruct.numerics import Numbers
 
 
 @final
@@ -20,10 +19,10 @@ class Constant(AbstractLatent):
     varies: ClassVar[bool] = False
     caused: ClassVar[bool] = False
 
-    def initial(self, parameters: Mapping[str, Real]) -> dict[str, Real]:
+    def initial(self, parameters: Mapping[str, Numbers]) -> dict[str, Numbers | float]:
         """Mean 1; the precision is never used."""
         del parameters
-        return {"mean": jnp.asarray(1.0), "precision": jnp.asarray(1.0)}
+        return {"mean": 1.0, "precision": 1.0}
 
     def held(self, state: Mapping[str, Real], prediction: Prediction) -> dict[str, Real]:
         """What it always is."""

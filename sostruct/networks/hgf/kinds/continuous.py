@@ -33,6 +33,7 @@ from sostruct.networks.hgf.updates.base import (
     Prediction,
     bounded,
 )
+from sostruct.numerics import Numbers
 
 
 @final
@@ -41,7 +42,7 @@ class Continuous(AbstractLatent, AbstractInput):
 
     name: ClassVar[str] = "continuous"
 
-    def initial(self, parameters: Mapping[str, Real]) -> dict[str, Real]:
+    def initial(self, parameters: Mapping[str, Numbers]) -> dict[str, Numbers | float]:
         """The parameters "mean" and "precision"."""
         return {"mean": parameters["mean"], "precision": parameters["precision"]}
 

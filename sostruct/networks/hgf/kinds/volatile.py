@@ -43,6 +43,7 @@ from sostruct.networks.hgf.updates.base import (
     VolatilityMessage,
     volatility_message,
 )
+from sostruct.numerics import Numbers
 
 _T = TypeVar("_T")
 _INNER = "volatility_"
@@ -55,14 +56,16 @@ class Volatile(AbstractLatent, AbstractInput):
     name: ClassVar[str] = "volatile"
     state: ClassVar[tuple[str, ...]] = (_INNER + "mean", _INNER + "precision")
 
-    def initial(self, parameters: Mapping[str, Real]) -> dict[str, Real]:
+    def initial(self, parameters: Mapping[str, Numbers]) -> dict[str, Numbers | float]:
         """The parameters of both levels."""
         return {name: parameters[name] for name in ("mean", "precision", *self.state)}
 
     def held(self, state: Mapping[str, Real], prediction: Prediction) -> dict[str, Real]:
         """The predictions of both levels."""
         del state
-        return gaussian_held(prediction) | {_INNER + key: value for key, value in gaussian_held(_own(prediction)).items()}
+        return gaussian_held(prediction) | {
+            _INNER + key: value for key, value in gaussian_held(_own(prediction)).items()
+        }
 
     def expect(self, parameters: Mapping[str, Real], state: Mapping[str, Real], value: Real, clock: Clock) -> Real:
         """The mean of the value level."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, TypeVar, final
 
 import jax.numpy as jnp
+import numpy as np
 
 from sostruct.networks.hgf.couplings import Real
 
@@ -153,7 +154,7 @@ class Options:
 
 def bounded(exponent: Real) -> Real:
     """A log variance whose exponential and its square are finite in the precision at hand."""
-    return jnp.minimum(exponent, 0.4 * math.log(float(jnp.finfo(exponent.dtype).max)))
+    return jnp.minimum(exponent, 0.4 * math.log(float(np.finfo(exponent.dtype).max)))
 
 
 def volatility_message(prediction: Prediction, mean: Real, variance: Real, news: Real) -> VolatilityMessage:

@@ -40,10 +40,7 @@ class Standard(AbstractUpdate):
 
 
 def _precision(strength: Real, child: VolatilityMessage) -> Real:
-    return (
-        0.5 * (strength * child.gain) ** 2 * (1.0 + 2.0 * child.error)
-        - 0.5 * strength**2 * child.gain * child.error
-    )
+    return 0.5 * (strength * child.gain) ** 2 * (1.0 + 2.0 * child.error) - 0.5 * strength**2 * child.gain * child.error
 
 
 def _error(strength: Real, child: VolatilityMessage) -> Real:

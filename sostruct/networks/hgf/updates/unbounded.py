@@ -75,9 +75,7 @@ class _Belief(NamedTuple):
     variance: Real
 
 
-def _two_expansions(
-    belief: _Belief, strength: Real, child: VolatilityMessage, tonic: Real
-) -> tuple[Real, Real]:
+def _two_expansions(belief: _Belief, strength: Real, child: VolatilityMessage, tonic: Real) -> tuple[Real, Real]:
     mu, pi = belief.mean, belief.precision
     prior, spread = child.prior, child.spread
     log_prior = jnp.log(prior)
@@ -110,4 +108,3 @@ def _two_expansions(
     blend = jnp.where(usable, jax.nn.sigmoid(objective(far) - objective(near)), 0.0)
     variance = (1.0 - blend) / near_precision + blend / far_precision + blend * (1.0 - blend) * (near - far) ** 2
     return (1.0 - blend) * near + blend * far, 1.0 / variance
-

@@ -1,0 +1,233 @@
+"""Both schedules on a graph as users write it, without the network class, and their results beside the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from typing import Any
+
+import jax
+import networkx as nx
+import numpy as np
+
+from sostruct.graph import Capacity, Packing, Topology
+from sostruct.networks.hgf import filtering, layout
+from sostruct.networks.hgf.blueprint import blueprint
+from sostruct.networks.hgf.filtering import BeliefState
+from sostruct.networks.hgf.packed import PackedHGF, fresh
+from sostruct.networks.hgf.updates import UPDATES, Options
+from sostruct.numerics import double_precision
+from tests.networks.hgf import reference
+from tests.networks.hgf.graphs import random_graph, series
+
+QUANTITIES = ("mean", "precision", "expected_mean", "expected_precision")
+KINDS = ("binary", "constant", "continuous", "volatile")
+FUNCTIONS = ("identity", "relu", "sigmoid", "tanh")
+TRAITS = (layout.VOLATILITY, layout.COPARENTS, layout.INPUT_COPARENTS, layout.TANGLED)
+
+SHARED = Capacity(32, 64, 32, 8, 128, 32, 32, frozenset(KINDS), frozenset(FUNCTIONS), frozenset(TRAITS))
+"""Holds every graph of up to 60 nodes of `graphs.random_graph`, so that all of them run one compiled program."""
+
+trajectory = jax.jit(filtering.trajectory, static_argnames=("drawn", "detail", "hold", "complete", "bounded"))
+totals = jax.jit(filtering.totals, static_argnames=("detail", "bounded"))
+log_evidence = jax.jit(filtering.log_evidence, static_argnames="drawn")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a filter approximates, in the words of `reference.run`."""
+
+    update: str = "ehgf"
+    mean_field: bool = True
+    carry: str = "exact"
+    linearize: str = "prediction"
+    assimilate: str = "joint"
+
+    @property
+    def options(self) -> Options:
+        exact, at_prediction, joint = self.carry == "exact", self.linearize == "prediction", self.assimilate == "joint"
+        return Options(UPDATES[self.update], not self.mean_field, exact, at_prediction, joint)
+
+    def __str__(self) -> str:
+        approximation = "mean field" if self.mean_field else "relaxed"
+        return "-".join((self.update, approximation, self.carry, self.linearize, self.assimilate))
+
+
+CHOICES: tuple[tuple[Any, ...], ...] = (
+    ("ehgf", "standard", "unbounded"),
+    (True, False),
+    ("exact", "literature"),
+    ("prediction", "previous"),
+    ("joint", "separate"),
+)
+ALL = [Settings(*chosen) for chosen in product(*CHOICES)]
+"""Every combination of settings: 48."""
+
+PAIRS = [
+    Settings(update, *(options[number ^ flip] for options, number in zip(CHOICES[1:], numbers, strict=True)))
+    for update, numbers in zip(CHOICES[0], [(0, 0, 0, 0), (0, 0, 1, 1), (0, 1, 0, 1)], strict=True)
+    for flip in (0, 1)
+]
+"""Six of them, in which every two choices of different settings occur together."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A graph, the names of its inputs in the order of the columns, and data [time, input]."""
+
+    graph: nx.MultiDiGraph
+    inputs: tuple[str, ...]
+    data: np.ndarray
+    time_steps: np.ndarray | None = None
+
+    def cut(self, steps: slice) -> System:
+        time_steps = None if self.time_steps is None else self.time_steps[steps]
+        return replace(self, data=self.data[steps], time_steps=time_steps)
+
+    def packing(self, at_least: Capacity | None = None) -> Packing:
+        return layout.packing(Topology.from_networkx(self.graph), self.inputs, at_least)
+
+    def truth(self, settings: Settings, data: np.ndarray | None = None) -> reference.Result:
+        data = self.data if data is None else data
+        return reference.run(self.graph, list(self.inputs), data, self.time_steps, **asdict(settings), strict=False)
+
+
+def random_system(
+    rng: np.random.Generator,
+    nodes: int,
+    steps: int,
+    *,
+    missing: float = 0.0,
+    irregular: bool = False,
+    several_parents: bool = False,
+    **vocabulary: Sequence[str],
+) -> System:
+    """A random graph of up to that many nodes with data drawn from it.
+
+    Beyond `graphs.random_graph`, some continuous inputs become volatile ones, and in some graphs one is not observed.
+    """
+    graph, inputs = random_graph(rng, nodes, several_parents=several_parents, **vocabulary)
+    kinds = vocabulary.get("kinds", KINDS)
+    for name in inputs:
+        if graph.nodes[name]["kind"] == "continuous" and "volatile" in kinds and rng.random() < 0.15:
+            own = {"volatility_mean": rng.normal(-2.0, 0.3), "volatility_tonic_volatility": rng.uniform(-6.0, -3.5)}
+            graph.nodes[name].update(own, kind="volatile", volatility_autoconnection=rng.uniform(0.7, 1.0))
+    if len(inputs) > 1 and rng.random() < 0.2:
+        hidden = [name for name in inputs if graph.nodes[name]["kind"] == "continuous"]
+        inputs = [name for name in inputs if name not in hidden[:1]] or inputs
+    time_steps = rng.uniform(0.5, 2.0, steps) if irregular else None
+    return System(graph, tuple(inputs), series(rng, graph, inputs, steps, missing, time_steps), time_steps)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a schedule returned, by the names of `reference.Result`.
+
+    Attributes:
+        beliefs: quantity -> node -> [time]. A volatile node NAME has a level NAME/volatility, which predicts nothing.
+        surprise: joint [time].
+        marginal: by input [time].
+        entropy: by input [time].
+        held: by node.
+        last: where the filter stands.
+    """
+
+    beliefs: dict[str, dict[str, np.ndarray]]
+    surprise: np.ndarray
+    marginal: dict[str, np.ndarray]
+    entropy: dict[str, np.ndarray]
+    held: dict[str, int]
+    last: BeliefState
+
+
+def network(system: System, settings: Settings, at_least: Capacity | None = None) -> tuple[PackedHGF, Packing]:
+    """The graph as arrays, and where they hold what."""
+    packing = system.packing(at_least)
+    return fresh(packing, settings.options), packing
+
+
+def padded(data: np.ndarray, packing: Packing) -> np.ndarray:
+    """Data in the columns of the input slots."""
+    missing = packing.capacity.input_width - data.shape[1]
+    return np.pad(data, ((0, 0), (0, missing)), constant_values=np.nan)
+
+
+def filtered(
+    system: System,
+    settings: Settings,
+    schedule: str = "packed",
+    *,
+    at_least: Capacity | None = None,
+    start: BeliefState | None = None,
+    double: bool = True,
+    **passed: bool,
+) -> Run:
+    """Run a schedule in float64 (or float32); `passed` goes to `filtering.trajectory`."""
+    net, packing = network(system, settings, at_least)
+    drawn = blueprint(packing) if schedule == "unrolled" else None
+    data = padded(system.data, packing) if drawn is None else system.data
+    passed = {"detail": True, **passed}
+    with double_precision(double):
+        last, found, tally = trajectory(net.wiring, start or net.state, data, system.time_steps, drawn=drawn, **passed)
+        last, found, tally = jax.tree.map(np.asarray, (last, found, tally))
+    order = list(packing.names) if drawn is None else [packing.names[place.slot] for place in drawn.places]
+    steps = len(system.data)
+
+    def column(numbers: Any, place: int) -> np.ndarray:
+        return np.broadcast_to(numbers[place] if isinstance(numbers, tuple) else numbers[:, place], (steps,))
+
+    beliefs: dict[str, dict[str, np.ndarray]] = {quantity: {} for quantity in QUANTITIES}
+    inside = iter(range(steps * len(order)))
+    for place, name in enumerate(order):
+        if name is None:
+            continue
+        beliefs["mean"][name] = column(found.beliefs["mean"], place)
+        beliefs["precision"][name] = column(found.beliefs["precision"], place)
+        beliefs["expected_mean"][name] = column(found.expected_mean, place)
+        with np.errstate(divide="ignore"):
+            beliefs["expected_precision"][name] = 1.0 / column(found.expected_variance, place)
+        if system.graph.nodes[name]["kind"] == "volatile":
+            level = place if drawn is None else next(inside)
+            for quantity in ("mean", "precision"):
+                beliefs[quantity][f"{name}/volatility"] = column(found.beliefs[f"volatility_{quantity}"], level)
+    held = {name: int(tally.count[place]) for place, name in enumerate(order) if name is not None}
+    scores = [
+        {name: column(part, place) for place, name in enumerate(system.inputs)} if passed["detail"] else {}
+        for part in (found.marginal, found.entropy)
+    ]
+    return Run(beliefs, found.surprise, *scores, held, last)
+
+
+def deviation(own: np.ndarray, true: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
+    """By step: how far off, relative to `scale`; inf where one of the two is no number and the other is."""
+    with np.errstate(invalid="ignore"):
+        off = np.abs(own - true) / scale
+    same = (own == true) | (np.isnan(own) & np.isnan(true))
+    return np.where(same, 0.0, np.where(np.isnan(off), np.inf, off))
+
+
+def deviations(run: Run, truth: reference.Result) -> dict[str, np.ndarray]:
+    """Every quantity's deviation [time]: precisions relative to themselves, others to the largest of their series."""
+
+    def largest(numbers: np.ndarray) -> float:
+        return max(1e-6, float(np.max(np.abs(numbers), where=np.isfinite(numbers), initial=0.0)))
+
+    found = {}
+    for quantity, columns in run.beliefs.items():
+        for name, own in columns.items():
+            true = getattr(truth, quantity)[name]
+            found[f"{quantity} of {name}"] = deviation(own, true, true if "precision" in quantity else largest(true))
+    found["surprise"] = deviation(run.surprise, truth.surprise, largest(truth.surprise))
+    if run.marginal:
+        composite = np.sum(list(run.marginal.values()), 0)
+        found["composite"] = deviation(composite, truth.composite, largest(truth.composite))
+    for name, marginal in run.marginal.items():
+        true = truth.excess[name]
+        found[f"excess of {name}"] = deviation(marginal - run.entropy[name], true, max(1.0, largest(true)))
+    return found
+
+
+def worst(found: Mapping[str, np.ndarray], steps: int | None = None) -> tuple[float, str]:
+    """The largest deviation within the first steps, and where it is."""
+    return max((float(np.max(own[:steps], initial=0.0)), name) for name, own in found.items())
