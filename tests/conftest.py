@@ -17,4 +17,8 @@ native_loops()
 hypothesis.settings.register_profile("deterministic", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("deterministic")
 
-install_import_hook(["sostruct.networks", "sostruct.surprise", "sostruct.growth"], "beartype.beartype")
+# The mathematics of belief networks is elementwise and traced many times over: checking it would find little and cost
+# more than the rest of the suite. Its boundaries are checked.
+HGF = ["network", "packed", "passes", "runner", "population", "beliefs", "inputs", "builders", "filtering", "moving"]
+ROOMS = ["sostruct.networks.base", "sostruct.networks.lagged", "sostruct.surprise", "sostruct.growth"]
+install_import_hook([*ROOMS, *(f"sostruct.networks.hgf.{name}" for name in HGF)], "beartype.beartype")

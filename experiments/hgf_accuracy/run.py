@@ -63,8 +63,13 @@ def published() -> list[Row]:
         settings = {"update": case["update"], "mean_field": case["mean_field"], **LITERATURE}
         for schedule in SCHEDULES:
 
-            def run(data: np.ndarray, dtype: str = "float64", schedule: str = schedule) -> Any:
-                network = ss.HGF(graph, inputs=case["inputs"], schedule=schedule, dtype=dtype, **settings)
+            def run(
+                data: np.ndarray,
+                dtype: str = "float64",
+                graph: nx.MultiDiGraph = graph,
+                settings: dict[str, Any] = {"schedule": schedule, "inputs": case["inputs"], **settings},  # noqa: B006
+            ) -> Any:
+                network = ss.HGF(graph, dtype=dtype, **settings)
                 return network.filter(data)
 
             double = run(truth["inputs"])

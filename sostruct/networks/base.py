@@ -57,8 +57,11 @@ class AbstractNetwork(eqx.Module):
 
     topology: eqx.AbstractVar[Topology]
     packed: eqx.AbstractVar[AbstractPacked]
-    needs_double: eqx.AbstractVar[bool]
-    """Whether epochs run in double precision; they run in single precision otherwise, whatever the caller's flag."""
+
+    @property
+    @abc.abstractmethod
+    def needs_double(self) -> bool:
+        """Whether epochs run in double precision; if not, in single, whatever the caller's flag."""
 
     @property
     @abc.abstractmethod

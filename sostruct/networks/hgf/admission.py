@@ -16,7 +16,7 @@ import numpy as np
 from sostruct.errors import ConfigError, GraphError
 from sostruct.graph import Edge, Topology
 from sostruct.graph.schema import quoted
-from sostruct.networks.hgf.couplings import register_function
+from sostruct.networks.hgf.couplings import FUNCTIONS, register_function
 from sostruct.networks.hgf.kinds import KINDS
 from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractLatent
 
@@ -82,7 +82,8 @@ def check_graph(topology: Topology, inputs: tuple[str, ...]) -> None:
 
     Raises:
         GraphError: a kind without beliefs, a coupling that does not act within a step or has no effect, a parent that
-            is not a state, a child that cannot have parents, or a node that can only be observed and is not an input.
+            is not a state, a child that cannot have such parents, a function that is known by name alone, or a node
+            that can only be observed and is not an input.
     """
     _check_kinds(topology)
     observed = frozenset(inputs)
@@ -198,6 +199,11 @@ def _check_edge(topology: Topology, edge: Edge, observed: frozenset[str]) -> Non
         raise GraphError(
             f"Cannot filter with the edge {edge}. This is because {edge.target!r} is of the kind {kind!r}, which has "
             f"no {edge.coupling} parents. Try another child."
+        )
+    if edge.function not in FUNCTIONS:
+        raise GraphError(
+            f"Cannot filter with the function {edge.function!r} on the edge {edge}. This is because a filter needs its "
+            f"derivatives. Try sostruct.register_function({edge.function!r}, ...), or one of {quoted(FUNCTIONS)}."
         )
     if edge.coupling == "volatility" and edge.function != "identity":
         raise GraphError(

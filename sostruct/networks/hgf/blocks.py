@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar, final
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from sostruct.networks.hgf.evidence import LinearUpdate, linear_update, one_after_another, pass_on
 from sostruct.networks.hgf.gathering import (
@@ -50,7 +50,7 @@ from sostruct.networks.hgf.layout import (
 from sostruct.networks.hgf.updates import Prediction, VolatilityMessage, volatility_message
 
 _T = TypeVar("_T")
-_Beliefs = dict[str, Float[Array, " slot"]]
+_Beliefs = dict[str, Array]
 
 
 class _Down(NamedTuple):
@@ -77,7 +77,7 @@ class _Block(NamedTuple):
     """First slot and number of nodes of a block, first position and number of its edges."""
 
     first: Array
-    count: Array
+    size: Array
     edge: Array
     edges: Array
 
@@ -138,7 +138,7 @@ class PackedSchedule:
         self.blocks = _Block(
             *map(jnp.asarray, (tables.block_first, tables.block_count, tables.block_edge, tables.block_edges))
         )
-        self.used = jnp.sum(self.blocks.count > 0, dtype=jnp.int32)
+        self.used = jnp.sum(self.blocks.size > 0, dtype=jnp.int32)
         self.bounded = bounded
         traits = capacity.traits
         self.volatility = VOLATILITY in traits
@@ -149,14 +149,9 @@ class PackedSchedule:
         self.marginals = detail or not all(kind.gaussian for _, kind in self.input_kinds)
         reads = (wiring.options.update.reads if self.volatility else frozenset()) | {"news"}
         bent = any(function.name != "identity" for function in self.functions)
-        self.columns = _Row(
-            ValueMessage(True, True, bent),
-            VolatilityMessage(
-                *(name == "news" or (self.volatility and name in reads) for name in VolatilityMessage._fields)
-            ),
-            self.shared,
-            (not self.dense, not self.dense),
-        )
+        told = [name in reads for name in VolatilityMessage._fields]
+        self.columns = [True, True, bent, *told, self.shared, not self.dense, not self.dense]
+        """Which leaves of a `_Row` are read, in the order of its leaves."""
 
     def step(
         self, state: _Beliefs, carried: Array, value: Array, news: Array, clock: Clock
@@ -187,7 +182,9 @@ class PackedSchedule:
     def _sweep(self, body: Callable[[_T, _Block], _T], start: _T, up: bool) -> _T:
         """Carry something over the blocks, from the inputs up or from the top down."""
         if self.bounded:
-            return jax.lax.scan(lambda carry, block: (body(carry, block), None), start, self.blocks, reverse=not up)[0]
+            through = jax.lax.scan(lambda carry, block: (body(carry, block), None), start, self.blocks, reverse=not up)
+            carried: _T = through[0]
+            return carried
 
         def step(number: Array, carry: _T) -> _T:
             place = number if up else self.used - 1 - number
@@ -202,7 +199,7 @@ class PackedSchedule:
         latent = (self.parameters, state, parents, self.kind, self.volatility_parents)
 
         def expect(mean: Array, block: _Block) -> Array:
-            rows = Rows(block.first, block.count)
+            rows = Rows(block.first, block.size)
             own, before, above, kind, _ = rows.read(latent)
             through = by_code(above.function, [g.value(at(mean, above.slot)) for g in self.functions])
             value = jnp.sum(above.into_state * through, -1)
@@ -231,7 +228,7 @@ class PackedSchedule:
         if options.relaxed:
 
             def widen(variance: Array, block: _Block) -> Array:
-                rows = Rows(block.first, block.count)
+                rows = Rows(block.first, block.size)
                 parts = rows.read(latent)
                 around = at(variance, parts[2].slot)
                 merged, _ = predicted(
@@ -291,15 +288,16 @@ class PackedSchedule:
 
     def _rows(self, row: _Row) -> Array:
         """Rows of the table, of the columns that are read."""
-        kept = [part for part, read in zip(jax.tree.leaves(row), jax.tree.leaves(self.columns), strict=True) if read]
-        return jnp.stack(kept, -1)
+        return jnp.stack([part for part, read in zip(jax.tree.leaves(row), self.columns, strict=True) if read], -1)
 
     def _below(self, table: Array, child: Array) -> _Row:
         """Rows of children; what is never read is 0."""
         found = iter(jnp.moveaxis(at(table, child), -1, 0))
         none = jnp.zeros(child.shape, table.dtype)
-        form = jax.tree.structure(self.columns)
-        return form.unflatten([next(found) if read else none for read in jax.tree.leaves(self.columns)])
+        parts = [next(found) if read else none for read in self.columns]
+        told = 3 + len(VolatilityMessage._fields)
+        message, volatility = ValueMessage(*parts[:3]), VolatilityMessage(*parts[3:told])
+        return _Row(message, volatility, parts[told], (parts[told + 1], parts[told + 2]))
 
     def _update(
         self, state: _Beliefs, clock: Clock, down: _Down, value: Array, news: Array, linear: LinearUpdate | None
@@ -326,7 +324,7 @@ class PackedSchedule:
         )
 
         def settle(carry: _Settled, block: _Block) -> _Settled:
-            rows, hidden = Rows(block.first, block.count), Rows(block.first - width, block.count)
+            rows, hidden = Rows(block.first, block.size), Rows(block.first - width, block.size)
             edges = window(self.edges, block.edge, block.edges, self.capacity.window)
             below = self._below(carry.table, edges.child)
             weight = weights(edges.into_state, edges.into_input, clock)
@@ -443,7 +441,7 @@ class PackedSchedule:
         weight = weights(self.parents.into_state, self.parents.into_input, clock) * down.slopes
 
         def widen(spread: Array, block: _Block) -> Array:
-            rows = Rows(block.first, block.count)
+            rows = Rows(block.first, block.size)
             inherited = jnp.sum(rows.read(weight) ** 2 * at(spread, rows.read(self.parents.slot)), -1)
             return rows.write(spread, rows.read(down.merged.conditional) + inherited)
 
@@ -456,7 +454,7 @@ class PackedSchedule:
         unit = jnp.eye(self.capacity.slots, width, dtype=down.linear.dtype)
 
         def reach(table: Array, block: _Block) -> Array:
-            rows = Rows(block.first, block.count)
+            rows = Rows(block.first, block.size)
             edges = window(self.edges, block.edge, block.edges, self.capacity.window)
             mean = rows.read(down.merged.mean)
             slope = by_code(edges.function, [at(g.slope(mean), edges.row) for g in self.functions])

@@ -263,4 +263,5 @@ def _arrays(tree: _T) -> _T:
         found = jnp.asarray(leaf)
         return found.astype(number) if jnp.issubdtype(found.dtype, jnp.floating) else found
 
-    return jax.tree.map(array, tree)
+    made: _T = jax.tree.map(array, tree)
+    return made

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar, final
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool
 
 from sostruct.graph.packing import BLOCK
 from sostruct.networks.hgf.couplings import FUNCTIONS, CouplingFunction, Real
@@ -70,7 +70,7 @@ def parents_of(wiring: Wiring) -> Parents:
         jnp.asarray(tables.parent),
         jnp.where(observed, 0.0, value),
         jnp.where(observed, value, 0.0),
-        wiring.strength * tables.parent_volatility,
+        jnp.asarray(wiring.strength * tables.parent_volatility),
         jnp.asarray(tables.parent_function),
     )
 
@@ -135,7 +135,8 @@ class Rows:
 
     def read(self, numbers: _T) -> _T:
         """The block's part of every array of a tree."""
-        return jax.tree.map(lambda all: jax.lax.dynamic_slice_in_dim(all, self.first, BLOCK), numbers)
+        part: _T = jax.tree.map(lambda all: jax.lax.dynamic_slice_in_dim(all, self.first, BLOCK), numbers)
+        return part
 
     def write(self, numbers: _T, new: _T) -> _T:
         """Every array of a tree with the block's part replaced."""
@@ -145,7 +146,8 @@ class Rows:
             part = jnp.where(own, part, jax.lax.dynamic_slice_in_dim(all, self.first, BLOCK))
             return jax.lax.dynamic_update_slice_in_dim(all, part, self.first, 0)
 
-        return jax.tree.map(put, numbers, new)
+        written: _T = jax.tree.map(put, numbers, new)
+        return written
 
 
 class FromInputs(NamedTuple):
@@ -187,7 +189,7 @@ class Gathered(AbstractChildren):
         return tuple(self.has_child * at(sums[row], self.last) for row in range(len(numbers)))
 
     @property
-    def volatile(self) -> Real:
+    def volatile(self) -> Bool[Array, ...]:
         return self._volatile
 
     def value_terms(self, point: Real, variance: Real) -> tuple[Real, Real]:

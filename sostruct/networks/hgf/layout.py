@@ -130,7 +130,8 @@ def tables(packed: Packing) -> Tables:
     """Index tables of a packing."""
 
     def of(coupling: NDArray[np.int32], code: int) -> NDArray[np.float64]:
-        return (coupling == code).astype(np.float64)
+        found: NDArray[np.float64] = (coupling == code).astype(np.float64)
+        return found
 
     # Places within blocks are made here and not in the loop: with batches of graphs, differences of 32-bit integers
     # inside a fused loop stop LLVM on AVX-512 ("Cannot select: X86ISD::SUBV_BROADCAST_LOAD").

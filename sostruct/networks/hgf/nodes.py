@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar, final
 
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool
 
 from sostruct.networks.hgf.blocks import settled
+from sostruct.networks.hgf.blueprint import Blueprint, Link, Place
 from sostruct.networks.hgf.couplings import FUNCTIONS, CouplingFunction, Real
 from sostruct.networks.hgf.evidence import (
     LinearUpdate,
@@ -329,7 +330,7 @@ class _Listed(AbstractChildren):
         return sum(found, jnp.zeros_like(self.nodes[self.place.slot].mean))
 
     @property
-    def volatile(self) -> Real:
+    def volatile(self) -> Bool[Array, ...]:
         return jnp.asarray(any(link.volatility for link in self.place.children))
 
     def value_terms(self, point: Real, variance: Real) -> tuple[Real, Real]:

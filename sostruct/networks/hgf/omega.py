@@ -10,6 +10,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sostruct.networks.hgf.couplings import Real
 
@@ -23,7 +24,7 @@ def wright_omega(z: Real) -> Real:
     large = jnp.maximum(z, 2.0)
     high = large - jnp.log(large) * (1.0 - 1.0 / large)
     omega = jnp.where(z < -1.0, low, jnp.where(z < 3.0, middle, high))
-    omega = jnp.maximum(omega, jnp.finfo(omega.dtype).tiny)
+    omega = jnp.maximum(omega, np.finfo(omega.dtype).tiny)
     for _ in range(2):
         residual = z - omega - jnp.log(omega)
         first = 1.0 + omega

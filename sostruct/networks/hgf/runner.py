@@ -124,7 +124,7 @@ class Runner:
         count = np.asarray(tally.count)
         if strict and count.any():
             raise passes.failure(tally, names, series, self.packed.wiring.options.update.name, member)
-        held = count[..., columns]
+        held = count[..., columns].astype(np.int64)
         return Beliefs(
             nodes=self.nodes,
             inputs=self.inputs,

@@ -125,7 +125,10 @@ def score(schedule: UnrolledSchedule, steps: Step, inputs: Array, clock: Clock, 
         joint,
         tuple(marginals) if detail else (),
         tuple(entropies) if detail else (),
-        *(tuple(found[slot] for slot in slots) for found in (beliefs, mean, variance, invalid)),
+        tuple(beliefs[slot] for slot in slots),
+        tuple(mean[slot] for slot in slots),
+        tuple(variance[slot] for slot in slots),
+        tuple(invalid[slot] for slot in slots),
     )
 
 
@@ -154,9 +157,12 @@ def _joint(rows: list[tuple[AbstractInput, Prediction, Real, Real]], covariance:
         all = Prediction(expected, variance, variance, variance, none, none, none, none, {})
 
         def density(kind: AbstractInput, number: Array, mean: Array, variance: Array) -> Any:
-            return kind.observation(Prediction(*(part[number] for part in all[:-1]), {}), mean, variance, value[number])
+            own: Prediction = jax.tree.map(lambda part: part[number], all)
+            return kind.observation(own, mean, variance, value[number])
 
-        densities = [(own, partial(density, kind)) for own, kind in zip(chosen, kinds, strict=True)]
+        densities: list[tuple[Array, object]] = [
+            (own, partial(density, kind)) for own, kind in zip(chosen, kinds, strict=True)
+        ]
         return -one_after_another(linear, spread, densities, news)
 
     return jax.vmap(surprise)(variance, expected, value, linear, covariance, news)

@@ -8,8 +8,9 @@ exactly as an uninterrupted one; and an edit rewrites only the rows of the targe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,6 +19,7 @@ from jaxtyping import PRNGKeyArray
 
 from sostruct.errors import ConfigError, GraphError
 from sostruct.graph import AbstractEdit, AddEdge, Capacity, Edge, Node, RemoveEdge, Rewire, Topology, apply
+from sostruct.graph.packing import power_of_two
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.lagged.constraints import constraints
 from sostruct.networks.lagged.evidence import TargetPrior
@@ -25,6 +27,9 @@ from sostruct.networks.lagged.moments import LaggedData, moments, standardized
 from sostruct.networks.lagged.packed import LaggedGains, PackedLagged, with_rows
 from sostruct.networks.lagged.terms import LinearTerms
 from sostruct.surprise import Signals
+
+_DEGREE = 8
+"""Fewest parent slots per target: most targets need no more, so most runs compile once."""
 
 
 class LaggedNetwork(AbstractNetwork):
@@ -39,7 +44,6 @@ class LaggedNetwork(AbstractNetwork):
     topology: Topology
     packed: PackedLagged
     terms: LinearTerms = eqx.field(static=True)
-    needs_double: ClassVar[bool] = True
 
     @classmethod
     def bare(
@@ -90,9 +94,14 @@ class LaggedNetwork(AbstractNetwork):
             required=rules.required,
             required_cause=rules.required_cause,
         )
-        packed = _blank(Capacity.of(topology), terms, prior, ridge)
+        packed = _blank(_capacity(topology), terms, prior, ridge)
         bare = cls(topology, packed, terms)
         return bare.edited([AddEdge(edge) for edge in edges], key=jax.random.key(0)) if edges else bare
+
+    @property
+    def needs_double(self) -> bool:
+        """Always: prices are small differences of large numbers."""
+        return True
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -113,7 +122,7 @@ class LaggedNetwork(AbstractNetwork):
 
     def at_capacity(self, capacity: Capacity) -> LaggedNetwork:
         """The same network with at least `capacity.degree` parent slots per target."""
-        joined = self.packed.capacity.join(capacity)
+        joined = replace(self.packed.capacity, degree=max(self.packed.capacity.degree, capacity.degree))
         width = joined.degree
         extra = width - self.packed.mask.shape[1]
 
@@ -217,7 +226,7 @@ def _moved(network: LaggedNetwork, topology: Topology, touched: Collection[str])
         )
     rows = {number[name]: sorted(_term_of(edge, terms) for edge in topology.parents(name)) for name in touched}
     if max(map(len, rows.values()), default=0) > network.packed.mask.shape[1]:
-        network = network.at_capacity(Capacity.of(topology))
+        network = network.at_capacity(_capacity(topology))
     allowed = np.asarray(network.packed.prior.allowed)
     for target, row in rows.items():
         if not allowed[target, row].all():
@@ -289,6 +298,12 @@ def _touched_targets(edits: Iterable[AbstractEdit], terms: LinearTerms) -> Colle
                     "columns of its data and its weights are learned. Try AddEdge, RemoveEdge or Rewire."
                 )
     return touched
+
+
+def _capacity(topology: Topology) -> Capacity:
+    """What a lagged network compiles for: parents per target. No other size of the graph reaches its programs."""
+    parents = max((len(topology.parents(name)) for name in topology.names), default=0)
+    return Capacity(1, 1, 1, power_of_two(parents, _DEGREE), 1, 1, 1, frozenset({"series"}), frozenset({"identity"}))
 
 
 def _blank(capacity: Capacity, terms: LinearTerms, prior: TargetPrior, ridge: float) -> PackedLagged:

@@ -1,11 +1,15 @@
 """Editing a belief network: what an edit does not touch stays bit for bit; no edit within a capacity recompiles."""
 
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import networkx as nx
 import numpy as np
 import pytest
 
+from sostruct.control.controller import Controller
+from sostruct.control.run import run
 from sostruct.errors import ConfigError, GraphError
 from sostruct.graph import (
     AddEdge,
@@ -19,6 +23,7 @@ from sostruct.graph import (
     apply,
     invert,
 )
+from sostruct.growth import catalogue
 from sostruct.growth.counterfactual import evaluate
 from sostruct.networks.base import _epoch
 from sostruct.networks.hgf.network import HGF
@@ -293,3 +298,16 @@ def test_the_network_is_restored_from_its_arrays() -> None:
     restored = blank.at_capacity(net.packed.capacity).at_topology(net.topology)
     arrays = jax.tree.unflatten(jax.tree.structure(restored.packed), jax.tree.leaves(net.packed))
     np.testing.assert_array_equal(restored.with_packed(arrays).filter(data).mean, net.filter(data).mean)
+
+
+def test_a_growing_run_resumes_to_the_same_arrays(tmp_path: Path) -> None:
+    graph = nx.DiGraph([("x", "u"), ("y", "u"), ("y", "w")])
+    nx.set_node_attributes(graph, {name: {"kind": "continuous", "autoconnection": 0.5} for name in graph})
+    net, data = HGF(graph), np.random.default_rng(0).normal(size=(20, 2))
+    controller = Controller(catalogue.random(), edits_per_epoch=1)
+    whole = run(net, data, controller, epochs=4)
+    run(net, data, controller, epochs=2, folder=tmp_path)
+    resumed = run(net, data, controller, epochs=4, folder=tmp_path)
+    assert resumed.network.topology == whole.network.topology != net.topology
+    for one, other in zip(jax.tree.leaves(resumed.network.packed), jax.tree.leaves(whole.network.packed), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from sostruct.errors import BeliefError, ConfigError, DataError, GraphError
-from sostruct.graph import Edge, Node, Topology
+from sostruct.graph import Edge, Node, Topology, register_function_name
 from sostruct.networks.hgf.admission import check_choice
 from sostruct.networks.hgf.network import HGF
 from tests.networks.hgf import reference
@@ -38,8 +38,8 @@ def test_a_filter_is_the_reference_filter(seed: int, schedule: str) -> None:
     graph, inputs = random_graph(rng, 6, several_parents=seed == 2)
     elapsed = rng.uniform(0.5, 2.0, 30) if seed == 2 else None
     data = series(rng, graph, inputs, 30, missing=0.2, time_steps=elapsed)
-    beliefs = HGF(graph, inputs=inputs, schedule=schedule, carry="literature").filter(data, elapsed)
-    truth = reference.run(graph, inputs, data, elapsed, carry="literature")
+    beliefs = HGF(graph, inputs=inputs, schedule=schedule).filter(data, elapsed)
+    truth = reference.run(graph, inputs, data, elapsed)
     assert beliefs.nodes == tuple(sorted(graph))
     for quantity in QUANTITIES:
         expected = np.stack([getattr(truth, quantity)[name] for name in beliefs.nodes], axis=1)
@@ -306,6 +306,12 @@ def test_functions_on_edges_are_known_by_their_names() -> None:
     graph.edges["x1", "u", 0]["function"] = np.tanh
     with pytest.raises(GraphError, match=r"'tanh'.*NumPy.*Try jax.numpy.tanh"):
         HGF(graph)
+
+
+def test_a_function_known_by_name_alone_is_refused() -> None:
+    register_function_name("mystery")
+    with pytest.raises(GraphError, match=r"'mystery' on the edge x -> u.*register_function\('mystery'"):
+        HGF(build({"x": "continuous", "u": "continuous"}, Edge("x", "u", function="mystery")))
 
 
 def test_parameters_are_set_by_name() -> None:

@@ -13,6 +13,7 @@ from typing import ClassVar, TypeVar, final
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool
 from numpy.typing import NDArray
 
 from sostruct.networks.hgf.couplings import Real
@@ -132,7 +133,7 @@ class _ValueLevel(AbstractChildren):
     message: VolatilityMessage
 
     @property
-    def volatile(self) -> Real:
+    def volatile(self) -> Bool[Array, ...]:
         return jnp.asarray(True)
 
     def value_terms(self, point: Real, variance: Real) -> tuple[Real, Real]:

@@ -15,6 +15,7 @@ from typing import ClassVar, NamedTuple, TypeVar, final
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool
 
 from sostruct.networks.hgf.couplings import Real
 
@@ -77,7 +78,7 @@ class AbstractChildren(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def volatile(self) -> Real:
+    def volatile(self) -> Bool[Array, ...]:
         """Whether the node has a volatility child at all."""
 
     @abc.abstractmethod
