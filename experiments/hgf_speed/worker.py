@@ -196,13 +196,12 @@ def editing(job: Job, counter: CompileCounter) -> Answer:
     import jax
 
     from sostruct.graph import AddEdge, AddNode, Edge, RemoveEdge, RemoveNode, Rewire, SetParameters
-    from sostruct.networks.hgf.packed import PackedHGF
 
     series = np.load(job["data"])["inputs"]
     row = series[-1:]
 
     def standing(network: Any, beliefs: Any) -> Any:
-        return network.with_packed(PackedHGF(network.packed.wiring, beliefs.last))
+        return network.with_state(beliefs.last)
 
     network = built(job["graph"], job)
     network = standing(network, network.filter(series[:-1]))

@@ -190,7 +190,8 @@ class PackedSchedule:
             place = number if up else self.used - 1 - number
             return body(carry, jax.tree.map(lambda all: all[place], self.blocks))
 
-        return jax.lax.fori_loop(0, self.used, step, start)
+        swept: _T = jax.lax.fori_loop(0, self.used, step, start)
+        return swept
 
     # predictions
 

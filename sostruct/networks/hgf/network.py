@@ -235,6 +235,20 @@ class HGF(AbstractNetwork):
         topology = apply(self.topology, edits) if edits else self.topology
         return self._with(topology=topology, packed=assigned(self.packed, self.topology, self.packing, numbers))
 
+    def with_state(self, state: BeliefState) -> HGF:
+        """The same network believing what an earlier filter of it ended with (`Beliefs.last`): what an edit then moves.
+
+        Raises:
+            ConfigError: the beliefs are of a network of another shape, or of several subjects.
+        """
+        own = self.packed.state
+        if state.beliefs.keys() != own.beliefs.keys() or state.beliefs["mean"].shape != own.beliefs["mean"].shape:
+            raise ConfigError(
+                "Cannot take over these beliefs. This is because they come from a network of another shape or from "
+                "several subjects. Try the `last` of a filter of this network over one series."
+            )
+        return self.with_packed(PackedHGF(self.packed.wiring, state))
+
     def reset(self) -> HGF:
         """The same network with the beliefs it has before its first step."""
         wiring = self.packed.wiring

@@ -311,3 +311,16 @@ def test_a_growing_run_resumes_to_the_same_arrays(tmp_path: Path) -> None:
     assert resumed.network.topology == whole.network.topology != net.topology
     for one, other in zip(jax.tree.leaves(resumed.network.packed), jax.tree.leaves(whole.network.packed), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_beliefs_of_a_filter_move_on_with_the_network():
+    graph = nx.MultiDiGraph()
+    for name in ("u", "x"):
+        graph.add_node(name, kind="continuous")
+    graph.add_edge("x", "u")
+    network, data = HGF(graph, schedule="packed"), np.random.default_rng(0).normal(size=20)
+    later = network.with_state(network.filter(data[:12]).last).filter(data[12:])
+    np.testing.assert_array_equal(later.mean, network.filter(data).mean[12:])
+    other = HGF(nx.MultiDiGraph(graph), inputs=["u"])
+    with pytest.raises(ConfigError, match="several subjects"):
+        other.with_state(network.filter(np.stack([data, data])[..., None]).last)

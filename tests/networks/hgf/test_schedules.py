@@ -75,7 +75,7 @@ def test_packed_graphs_of_up_to_60_nodes(settings: Settings) -> None:
         missing=st.sampled_from([0.0, 0.2, 0.6]),
         irregular=st.booleans(),
     )
-    @hypothesis.settings(max_examples=84)
+    @hypothesis.settings(max_examples=84, phases=[hypothesis.Phase.generate])
     def agrees(nodes: int, seed: int, missing: float, irregular: bool) -> None:
         rng = np.random.default_rng((PAIRS.index(settings), seed))
         system = drawn(rng, nodes, STEPS, missing, irregular)
