@@ -17,12 +17,13 @@ from jaxtyping import Array
 
 from sostruct.networks.hgf.evidence import LinearUpdate, linear_update, one_after_another, pass_on
 from sostruct.networks.hgf.gathering import (
-    FromInputs,
     Gathered,
     Rows,
     at,
     by_code,
     edges_of,
+    entangled,
+    from_inputs,
     functions_of,
     parents_of,
     weights,
@@ -144,6 +145,7 @@ class PackedSchedule:
         self.volatility = VOLATILITY in traits
         self.shared = wiring.options.joint and COPARENTS in traits
         self.correlated = wiring.options.joint and INPUT_COPARENTS in traits
+        self.entangled = entangled(wiring, self.parents)
         self.dense = bool(traits & {COPARENTS, INPUT_COPARENTS, TANGLED})
         self.detail = detail
         self.marginals = detail or not all(kind.gaussian for _, kind in self.input_kinds)
@@ -167,12 +169,13 @@ class PackedSchedule:
         """
         down = self._predict(state, clock)
         value = jnp.where(news, value, down.merged.mean[: self.width])
-        linear = None
+        linear, replaces = None, self.entangled
         if self.correlated:
             decay = down.merged.decay[self.width :]
             carried = carried * decay[:, None] * decay[None, :]
+            replaces = replaces | jnp.any(carried != 0.0)
             linear = self._linear(state, down, carried, value, news)
-        after = self._update(state, clock, down, value, news, linear)
+        after = self._update(state, clock, down, value, news, linear, replaces)
         surprise, marginal, entropy = self._surprise(clock, down, after.below, carried, value, news)
         if linear is not None:
             carried = settled(linear.covariance, after.beliefs["precision"][self.width :])
@@ -301,7 +304,14 @@ class PackedSchedule:
         return _Row(message, volatility, parts[told], (parts[told + 1], parts[told + 2]))
 
     def _update(
-        self, state: _Beliefs, clock: Clock, down: _Down, value: Array, news: Array, linear: LinearUpdate | None
+        self,
+        state: _Beliefs,
+        clock: Clock,
+        down: _Down,
+        value: Array,
+        news: Array,
+        linear: LinearUpdate | None,
+        replaces: Array,
     ) -> _Settled:
         width, options = self.width, self.options
         observed, message, density, invalid = self._observed(state, down, value, news)
@@ -341,7 +351,8 @@ class PackedSchedule:
                 rows.read(self.last),
                 rows.read(self.has_child),
                 rows.read(self.volatile),
-                None if linear is None else _from_inputs(linear, edges.child, edges.row, hidden, below.message),
+                None if linear is None else from_inputs(linear, replaces, edges, hidden, below.message),
+                options.point(own["mean"], merged.mean),
             )
             slope = weight * by_code(edges.function, [children.each(g.slope(merged.mean)) for g in self.functions])
             informed, precision, error = children.total(
@@ -475,17 +486,6 @@ def settled(covariance: Array, precision: Array) -> Array:
     known = jnp.diagonal(covariance)
     scale = jnp.where(known > 0.0, jnp.sqrt(1.0 / (precision * jnp.where(known > 0.0, known, 1.0))), 0.0)
     return covariance * scale[:, None] * scale[None, :] * (1.0 - jnp.eye(len(scale), dtype=scale.dtype))
-
-
-def _from_inputs(linear: LinearUpdate, child: Array, row: Array, hidden: Rows, message: ValueMessage) -> FromInputs:
-    inputs, states = linear.weight.shape
-    place = jnp.minimum(child, inputs - 1) * states + jnp.minimum(hidden.first + row, states - 1)
-    weight = at(jnp.ravel(linear.weight), place)
-    return FromInputs(
-        hidden.read(linear.precision),
-        hidden.read(linear.error),
-        weight / jnp.where(message.precision > 0.0, message.precision, 1.0),
-    )
 
 
 def _select(kind_of: Array, kinds: list[tuple[int, Any]], results: list[_T]) -> _T:

@@ -18,7 +18,9 @@ from jaxtyping import Array, Bool
 
 from sostruct.graph.packing import BLOCK
 from sostruct.networks.hgf.couplings import FUNCTIONS, CouplingFunction, Real
-from sostruct.networks.hgf.kinds.base import Clock, ValueMessage
+from sostruct.networks.hgf.evidence import LinearUpdate
+from sostruct.networks.hgf.kinds import KINDS
+from sostruct.networks.hgf.kinds.base import AbstractLatent, Clock, ValueMessage
 from sostruct.networks.hgf.layout import Wiring
 from sostruct.networks.hgf.updates import AbstractChildren, VolatilityMessage
 
@@ -108,6 +110,18 @@ def window(edges: Edges, start: Array, count: Array, width: int) -> Edges:
     )
 
 
+def entangled(wiring: Wiring, parents: Parents) -> Array:
+    """Whether any input of this graph has several uncertain value parents."""
+    known = [
+        code
+        for code, name in enumerate(wiring.capacity.kind_names)
+        if isinstance(kind := KINDS[name], AbstractLatent) and not kind.varies
+    ]
+    uncertain = ~jnp.isin(at(jnp.asarray(wiring.tables.kind), parents.slot), jnp.asarray(known, jnp.int32))
+    several = jnp.sum(wiring.tables.parent_value * uncertain, -1) > 1.0
+    return jnp.any(several & (jnp.arange(wiring.capacity.slots) < wiring.capacity.input_width))
+
+
 def at(numbers: Array, places: Array) -> Array:
     """Entries at places that are known to be in range."""
     return jnp.take(numbers, places, axis=0, mode="clip")
@@ -151,16 +165,36 @@ class Rows:
 
 
 class FromInputs(NamedTuple):
-    """What an exact update of correlated states says about a block: see `evidence.LinearUpdate`."""
+    """What an exact update of correlated states says about a block: see `evidence.LinearUpdate`.
 
+    Attributes:
+        replaces: whether it takes the place of what the inputs say themselves; in a graph that needs no such update,
+            whose capacity is made for one that does, it does not.
+    """
+
+    replaces: Array
     precision: Array
     error: Array
     share: Array
 
 
+def from_inputs(linear: LinearUpdate, replaces: Array, edges: Edges, hidden: Rows, message: ValueMessage) -> FromInputs:
+    """The part of an exact update that a block needs, edge by edge and row by row."""
+    inputs, states = linear.weight.shape
+    place = jnp.minimum(edges.child, inputs - 1) * states + jnp.minimum(hidden.first + edges.row, states - 1)
+    weight = at(jnp.ravel(linear.weight), place)
+    return FromInputs(
+        replaces,
+        hidden.read(linear.precision),
+        hidden.read(linear.error),
+        weight / jnp.where(message.precision > 0.0, message.precision, 1.0),
+    )
+
+
 @final
 class Gathered(AbstractChildren):
-    """The children of a block of nodes, as a window of edges."""
+    """The children of a block of nodes, as a window of edges; `base` is where the nodes' couplings were linearized when
+    `explained` was computed."""
 
     def __init__(
         self,
@@ -174,11 +208,12 @@ class Gathered(AbstractChildren):
         has_child: Array,
         volatile: Array,
         from_inputs: FromInputs | None,
+        base: Array,
     ) -> None:
         self.edges, self.weight, self.functions = edges, weight, functions
         self.message, self.told, self.explained = message, told, explained
         self._volatile, self.from_inputs = volatile, from_inputs
-        self.last, self.has_child = last, has_child
+        self.last, self.has_child, self.base = last, has_child, base
 
     def total(self, *numbers: Array) -> tuple[Array, ...]:
         """Sums over the children of every node of the block."""
@@ -200,12 +235,13 @@ class Gathered(AbstractChildren):
             slope = slope * by_code(codes, [self.each(function.slope(point)) for function in self.functions])
         sharp, error, curvature = self.message
         if self.explained is not None:
-            others = jnp.maximum(0.0, self.explained - slope**2 * self.each(variance))
+            own = self.weight * by_code(codes, [self.each(function.slope(self.base)) for function in self.functions])
+            others = jnp.maximum(0.0, self.explained - own**2 * self.each(variance))
             share = 1.0 / (1.0 + sharp * others)
             sharp, error, curvature = sharp * share, error * share, curvature * share
         added, moved = slope**2 * sharp, slope * error
         if self.from_inputs is not None:
-            apart = self.edges.into_input == 0.0
+            apart = (self.edges.into_input == 0.0) | ~self.from_inputs.replaces
             added, moved = jnp.where(apart, added, 0.0), jnp.where(apart, moved, 0.0)
             curvature = jnp.where(apart, curvature, self.message.curvature * self.from_inputs.share)
         if not linear:
@@ -213,7 +249,8 @@ class Gathered(AbstractChildren):
             added = added - self.weight * bend * curvature
         precision, shift = self.total(added, moved)
         if self.from_inputs is not None:
-            precision, shift = precision + self.from_inputs.precision, shift + self.from_inputs.error
+            precision = precision + jnp.where(self.from_inputs.replaces, self.from_inputs.precision, 0.0)
+            shift = shift + jnp.where(self.from_inputs.replaces, self.from_inputs.error, 0.0)
         return precision, shift
 
     def sum(self, term: Callable[[Real, VolatilityMessage], Real]) -> Real:

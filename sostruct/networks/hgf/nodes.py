@@ -149,7 +149,8 @@ class UnrolledSchedule:
                 seen = self._observe(place, before[slot], nodes[slot], values[slot], news[slot])
                 after[slot], told[slot], invalid[slot] = seen
             else:
-                children = _Listed(self, place, nodes, told, explained, clock, linear)
+                base = self.options.point(before[slot]["mean"], nodes[slot].mean)
+                children = _Listed(self, place, nodes, told, explained, clock, linear, base)
                 after[slot], told[slot], invalid[slot] = self._update(place, before[slot], nodes[slot], children)
         covariance = self._covariance(nodes, inner, clock) if self.dense else jnp.zeros((0, 0))
         hidden = [place.slot for place in self.latents]
@@ -311,7 +312,7 @@ class UnrolledSchedule:
 @final
 @dataclass(frozen=True, slots=True)
 class _Listed(AbstractChildren):
-    """The children of one node."""
+    """The children of one node; `base` is where its couplings were linearized when `explained` was computed."""
 
     schedule: UnrolledSchedule
     place: Place
@@ -320,6 +321,7 @@ class _Listed(AbstractChildren):
     explained: dict[int, Real]
     clock: Clock
     linear: LinearUpdate | None
+    base: Real
 
     @property
     def news(self) -> Real:
@@ -351,7 +353,8 @@ class _Listed(AbstractChildren):
                 continue
             share = jnp.ones_like(point)
             if self.schedule.shared:
-                others = jnp.maximum(0.0, self.explained[link.other] - slope**2 * variance)
+                own = weight * function.slope(self.base)
+                others = jnp.maximum(0.0, self.explained[link.other] - own**2 * variance)
                 share = 1.0 / (1.0 + message.precision * others)
             bend = weight * function.curvature(point) * message.curvature
             precision = precision + share * (slope**2 * message.precision - bend)
