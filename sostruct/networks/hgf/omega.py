@@ -30,7 +30,7 @@ def wright_omega(z: Real) -> Real:
         first = 1.0 + omega
         second = 2.0 * first * (first + 2.0 / 3.0 * residual)
         omega = omega * (1.0 + residual / first * (second - residual) / (second - 2.0 * residual))
-    return omega
+    return jnp.where(z < -40.0, small, omega)  # to rounding; further down, the logarithm of an underflow
 
 
 @wright_omega.defjvp

@@ -29,16 +29,16 @@ TRAITS = (layout.VOLATILITY, layout.COPARENTS, layout.INPUT_COPARENTS, layout.TA
 SHARED = Capacity(32, 64, 32, 8, 128, 32, 32, frozenset(KINDS), frozenset(FUNCTIONS), frozenset(TRAITS))
 """Holds every graph of up to 60 nodes of `graphs.random_graph`, so that all of them run one compiled program."""
 
-_QUICK = {"xla_backend_optimization_level": 0}
+QUICK = {"xla_backend_optimization_level": 0}
 """Compiles in half the time; these tests spend theirs on compiling. Others run what users run."""
 
 trajectory = jax.jit(
     filtering.trajectory,
     static_argnames=("drawn", "detail", "hold", "complete", "bounded"),
-    compiler_options=_QUICK,
+    compiler_options=QUICK,
 )
-totals = jax.jit(filtering.totals, static_argnames=("detail", "bounded"), compiler_options=_QUICK)
-log_evidence = jax.jit(filtering.log_evidence, static_argnames="drawn", compiler_options=_QUICK)
+totals = jax.jit(filtering.totals, static_argnames=("detail", "bounded"), compiler_options=QUICK)
+log_evidence = jax.jit(filtering.log_evidence, static_argnames="drawn", compiler_options=QUICK)
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import jax
+import jax.numpy as jnp
 import networkx as nx
 import numpy as np
 import pytest
 
-from sostruct.networks.hgf import layout
+from sostruct.networks.hgf import filtering, layout
 from sostruct.networks.hgf.blueprint import blueprint
 from sostruct.numerics import double_precision
 from tests.networks.hgf.reference_parts import explicit
 from tests.networks.hgf.schedules import (
     FUNCTIONS,
     KINDS,
+    QUICK,
     TRAITS,
     Run,
     Settings,
@@ -92,6 +95,7 @@ def test_the_last_state_is_the_last_belief(packed: Run, unrolled: Run) -> None:
     assert np.abs(packed.last.covariance).max() > 0.01
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing(packed: Run) -> None:
     """All sizes doubled and a vocabulary that the graph does not use: equal up to the order of additions."""
     needed = SYSTEM.packing().capacity
@@ -112,12 +116,14 @@ def test_blocks_that_are_not_in_use_change_nothing(packed: Run) -> None:
     identical(filtered(SYSTEM, RELAXED, bounded=True), packed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["packed", "unrolled"])
 def test_steps_of_one_are_no_steps(schedule: str) -> None:
     given = replace(SYSTEM, time_steps=np.ones(30))
     identical(filtered(given, RELAXED, schedule), filtered(replace(given, time_steps=None), RELAXED, schedule), 1e-12)
 
 
+@pytest.mark.slow
 def test_what_is_not_asked_for_is_empty_and_changes_nothing(packed: Run) -> None:
     brief = filtered(SYSTEM, RELAXED, detail=False)
     assert brief.marginal == brief.entropy == {}
@@ -222,6 +228,7 @@ def test_a_level_inside_a_node_is_a_node(packed: Run) -> None:
         assert sum(held(run).values()) == 1
 
 
+@pytest.mark.slow
 def test_filters_that_do_not_hold_agree_where_nothing_is_held(unrolled: Run) -> None:
     identical(filtered(SYSTEM, RELAXED, "unrolled", hold=False), unrolled, 1e-13)
     seen = replace(SYSTEM, data=np.nan_to_num(SYSTEM.data))
@@ -242,6 +249,30 @@ def test_a_leaf_without_data_tells_its_parents_nothing() -> None:
     strict = filtered(system, settings, "unrolled", hold=False, complete=True)
     for run in (strict, filtered(system, settings, "unrolled"), filtered(system, settings)):
         assert worst(deviations(run, truth))[0] < 1e-12
+
+
+@pytest.mark.parametrize("schedule", ["packed", "unrolled"])
+def test_an_input_may_equal_its_prediction(schedule: str) -> None:
+    """Or be missing: there is no spread to explain then, and neither beliefs nor derivatives may break down."""
+    graph = nx.MultiDiGraph()
+    for name in ("seen", "state", "noise"):
+        graph.add_node(name, kind="continuous")
+    graph.add_edge("state", "seen", coupling="value")
+    graph.add_edge("noise", "seen", coupling="volatility")
+    system, settings = System(graph, ("seen",), OUTLIER), Settings("unbounded")
+    assert worst(deviations(filtered(system, settings, schedule), system.truth(settings)))[0] < 1e-12
+    net, packing = network(system, settings)
+    drawn = blueprint(packing) if schedule == "unrolled" else None
+    data = OUTLIER if drawn is not None else padded(OUTLIER, packing)
+
+    def evidence(strength: jax.Array) -> jax.Array:
+        wiring = replace(net.wiring, strength=strength)
+        return filtering.log_evidence(wiring, net.state, jnp.asarray(data), None, drawn)
+
+    with double_precision():
+        slope = np.asarray(jax.jit(jax.grad(evidence), compiler_options=QUICK)(jnp.asarray(net.wiring.strength)))
+    assert np.isfinite(slope).all()
+    assert (slope[packing.parent_mask] != 0.0).all()
 
 
 # A graph in a capacity made for others

@@ -39,6 +39,12 @@ def test_it_increases() -> None:
     assert (np.diff(at(Z)) > 0.0).all()
 
 
+def test_it_underflows_to_zero() -> None:
+    assert at(np.array([-1e4, -np.inf])).tolist() == [0.0, 0.0]
+    with double_precision():
+        assert jax.grad(wright_omega)(jnp.asarray(-np.inf)) == 0.0
+
+
 def test_its_derivatives() -> None:
     """omega' = omega / (1 + omega) and omega'' = omega / (1 + omega)^3."""
     z = np.linspace(-40.0, 60.0, 2001)

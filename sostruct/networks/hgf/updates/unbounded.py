@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sostruct.networks.hgf.couplings import Real
 from sostruct.networks.hgf.omega import wright_omega
@@ -94,7 +95,8 @@ def _two_expansions(belief: _Belief, strength: Real, child: VolatilityMessage, t
 
     stiffness = pi / strength**2
     half = 0.5 / stiffness
-    reach = log_step(mu) + wright_omega(jnp.log(spread * half) + half - log_step(mu)) - half
+    some = jnp.maximum(spread, float(np.finfo(spread.dtype).tiny))  # an input may equal its prediction
+    reach = log_step(mu) + wright_omega(jnp.log(some) + jnp.log(half) + half - log_step(mu)) - half
     far_point = (reach - tonic) / strength
     far_weight = jax.nn.sigmoid(log_step(far_point) - log_prior)
     far_excess = spread / (prior + jnp.exp(log_step(far_point))) - 1.0
