@@ -179,21 +179,24 @@ def random_networks(count: int) -> tuple[list[Row], list[Row]]:
     from tests.networks.hgf.graphs import random_graph, series
     from tests.networks.hgf.reference import run
 
+    conventions = (
+        ("exact", "prediction", "joint"),
+        ("literature", "previous", "separate"),
+        ("exact", "previous", "joint"),
+    )
+    names = ("update", "mean_field", "carry", "linearize", "assimilate")
     choices = [
-        {"update": update, "mean_field": field, "carry": carry, "linearize": linearize, "assimilate": assimilate}
-        for update, field, (carry, linearize, assimilate) in product(
-            ("ehgf", "standard", "unbounded"),
-            (True, False),
-            (("exact", "prediction", "joint"), ("literature", "previous", "separate"), ("exact", "previous", "joint")),
-        )
+        dict(zip(names, (update, field, *conventions[(number + field) % 3]), strict=True))
+        for number, update in enumerate(("ehgf", "standard", "unbounded"))
+        for field in (True, False)
     ]
     drawn = []
     for number in range(count):
         random = np.random.default_rng(number)
         graph, inputs = random_graph(random, int(random.integers(2, 61)), several_parents=bool(number % 2))
-        steps = random.uniform(0.3, 2.0, 24) if number % 3 == 0 else None
+        steps = random.uniform(0.3, 2.0, 24) if number % 2 else None
         data = series(random, graph, inputs, 24, missing=0.15 if number % 4 == 0 else 0.0, time_steps=steps)
-        drawn.append((graph, inputs, data, steps, choices[number % len(choices)]))
+        drawn.append((graph, inputs, data, steps, choices[number // 2 % len(choices)]))
     networks = [ss.HGF(graph, inputs=inputs, schedule="packed", **choice) for graph, inputs, _, _, choice in drawn]
     capacities: dict[bool, Any] = {}
     for number, network in enumerate(networks):
