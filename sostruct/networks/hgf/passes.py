@@ -180,7 +180,8 @@ def failure(tally: Tally, names: list[str], series: Series, update: str, member:
     when = f"step {step}" if isinstance(series.index, pd.RangeIndex) else f"step {step} ({series.index[step]})"
     remedy = "update=" + " or ".join(repr(name) for name in ("ehgf", "unbounded") if name != update)
     if unpredicted.size:
-        remedy = "an autoconnection below 1 or a weaker coupling"
+        calmer = "" if update == "unbounded" else "update='unbounded', "
+        remedy = f"{calmer}an autoconnection below 1 or a weaker coupling"
     return BeliefError(
         f"Cannot update {names[column]!r}{member} at {when}{subject}. This is because {CAUSES[int(cause[column])]} "
         f"under update={update!r}. Try {remedy}, or strict=False, which holds its prediction for the step."
