@@ -230,7 +230,7 @@ def random_networks(count: int) -> tuple[list[Row], list[Row]]:
                 "held as in the reference": int(found.held.sum()) == held,
             }
         )
-        if number < 40:
+        if number < 4:
             first = shared.filter(data[:11], None if steps is None else steps[:11], strict=False)
             second = shared.filter(data[11:], None if steps is None else steps[11:], start=first.last, strict=False)
             halves.append(relative(np.concatenate([first.mean, second.mean]), np.asarray(found.mean)))
