@@ -24,7 +24,7 @@ from sostruct.graph import Capacity, Topology, write_atomically
 from sostruct.networks.base import AbstractNetwork
 from sostruct.numerics import double_precision
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of everything in a run folder; raised when an old folder can no longer be continued."""
 
 CHECKPOINT = "checkpoint.eqx"

@@ -9,12 +9,12 @@ after the ones it depends on, and compiles once however many levels there are.
     parents [slots, degree]: a node's row holds its parents, in canonical order of the edges, then padding
     children [edges]: every edge once, by the slot of its parent; a block's edges are a window of this list
 
-Sizes are powers of two with floors, so a growing graph meets few capacities, each a compilation. Two alternatives were
-measured on random trees of 200 nodes: one padded slice per level, all of the widest level's width, takes four times
-the slots and eight times as long; and a padded row of children per node wastes nine tenths of its arithmetic, since
-most nodes have one child and a few have many. Padding holds -1 where a number is a code or an edge and 0 where it is a
-slot, lag, column or strength: gathers stay in range, products vanish, and `code == k` is false. Mixed graphs
-(undirected or bidirected marks) say what is known about a cause and not how a node predicts, so they are refused here.
+Sizes are powers of two with floors, so a growing graph meets few capacities, each a compilation. Two alternatives are
+worse for trees: one padded slice per level, all of the widest level's width, takes several times the slots; and a
+padded row of children per node wastes most of its arithmetic, since most nodes have one child and a few have many.
+Padding holds -1 where a number is a code or an edge and 0 where it is a slot, lag, column or strength: gathers stay in
+range, products vanish, and `code == k` is false. Mixed graphs (undirected or bidirected marks) say what is known about
+a cause and not how a node predicts, so they are refused here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sostruct.graph.schema import COUPLINGS, node_kind
 from sostruct.graph.topology import Topology
 
 BLOCK = 8
-"""Nodes per block; measured at 10 to 600 nodes: 4 and 16 are slower."""
+"""Nodes per block: fewer mean more turns of a sweep, more mean more padding."""
 NODE_FLOOR = 8
 DEGREE_FLOOR = 4
 EDGE_FLOOR = 16

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from sostruct.control.checkpoint import CHECKPOINT
+from sostruct.control.checkpoint import CHECKPOINT, SCHEMA
 from sostruct.control.controller import Controller
 from sostruct.control.recorder import JOURNAL, SIGNALS, Recorder
 from sostruct.control.run import EpochReport, run
@@ -139,7 +139,7 @@ def test_the_journal_on_disk_is_the_journal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda data: data.replace(b'"schema": 1', b'"schema": 99'), "schema version 99"),
+        (lambda data: data.replace(f'"schema": {SCHEMA}'.encode(), b'"schema": 99'), "schema version 99"),
         (lambda data: b"not a checkpoint\n" + data, "is not a checkpoint"),
         (lambda data: data[: len(data) // 2], "damaged"),
     ],

@@ -52,7 +52,7 @@ class Tally(eqx.Module):
 class Trajectory(NamedTuple):
     """Every belief at every step: packed, arrays [time, slot]; unrolled, tuples of columns [time] by node.
 
-    Columns are not stacked where they are made: at 10,000 steps of three nodes that takes as long as filtering.
+    Columns are not stacked where they are made: for a few nodes that takes a good part of the time of filtering.
     """
 
     beliefs: dict[str, Any]

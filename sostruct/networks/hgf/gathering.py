@@ -36,10 +36,6 @@ class Parents(NamedTuple):
     volatility: Array
     function: Array
 
-    def value(self, clock: Clock) -> Array:
-        """Value couplings as predictions feel them: w into an input, dt w into a state."""
-        return weights(self.into_state, self.into_input, clock)
-
 
 class Edges(NamedTuple):
     """A list of edges to children [edge], as `Parents`.
@@ -59,7 +55,7 @@ class Edges(NamedTuple):
 
 
 def weights(into_state: Array, into_input: Array, clock: Clock) -> Array:
-    """See `Parents.value`."""
+    """Value couplings as predictions feel them: w into an input, dt w into a state."""
     return into_state + into_input if clock.regular else clock.dt * into_state + into_input
 
 

@@ -35,8 +35,7 @@ class Unbounded(AbstractUpdate):
     With al = v0_j, be = 1 / p_j + d_j^2, log Omega s(z) = log dt + kap z + om_j and the belief (mu, pi) so far, the
     objective is `I(z) = -.5 log(al + e^s) - .5 be / (al + e^s) - .5 pi (z - mu)^2`; its expansions (m1, p1) at mu and
     (m2, p2) at the far mode are mixed with weight `beta = sigmoid(I(m2) - I(m1))`. With several children the
-    expansion at mu takes the child's variance at mu, not at the prediction: against exact posteriors that halves the
-    divergence, and with one child alone it is the same.
+    expansion at mu takes the child's variance at mu, not at the prediction; with one child alone that is the same.
 
     Reference: Weber et al. (2023), arXiv 2305.10937; the fold over several children is this library's.
     """
