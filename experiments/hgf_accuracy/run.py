@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import jax
 import networkx as nx
 import numpy as np
 import pandas as pd
@@ -205,7 +206,15 @@ def random_networks(count: int) -> tuple[list[Row], list[Row]]:
             lambda one, other: one.join(other), [own], capacities.get(bool(number % 2), own)
         )
     rows, halves, paddings = [], [], []
-    for number, (network, (graph, inputs, data, steps, choice)) in enumerate(zip(networks, drawn, strict=True)):
+    # networks with the same settings follow each other, and their programs are dropped when the settings change:
+    # otherwise a process runs out of memory mappings for compiled code
+    order = sorted(range(count), key=lambda number: (str(drawn[number][4]), number % 2, drawn[number][3] is None))
+    settings = drawn[order[0]][4]
+    for done, number in enumerate(order, 1):
+        network, (graph, inputs, data, steps, choice) = networks[number], drawn[number]
+        if choice != settings:
+            jax.clear_caches()
+            settings = choice
         shared = network.at_capacity(capacities[bool(number % 2)])
         found = shared.filter(data, steps, strict=False)
         wanted = run(graph, inputs, data, steps, strict=False, **choice)
@@ -236,8 +245,8 @@ def random_networks(count: int) -> tuple[list[Row], list[Row]]:
             halves.append(relative(np.concatenate([first.mean, second.mean]), np.asarray(found.mean)))
             tight = network.filter(data, steps, strict=False)
             paddings.append(relative(np.asarray(tight.mean), np.asarray(found.mean)))
-        if number % 50 == 49:
-            print(f"{number + 1} of {count} random networks", flush=True)
+        if done % 50 == 0:
+            print(f"{done} of {count} random networks", flush=True)
     invariants: list[Row] = [
         {"invariant": "two halves against the whole, means", "networks": len(halves), "largest": max(halves)},
         {

@@ -32,7 +32,7 @@ QUANTITIES = ("mean", "precision", "expected_mean", "expected_precision")
 
 @runtime_checkable
 class AbstractTrajectory(Protocol):
-    """What a filter recorded: arrays [time, column] or [subject, time, column], or tuples of their columns."""
+    """What a filter recorded: arrays [time, column] or [subject, time, column]."""
 
     @property
     def beliefs(self) -> Mapping[str, Any]:
@@ -43,8 +43,8 @@ class AbstractTrajectory(Protocol):
         """mh."""
 
     @property
-    def expected_variance(self) -> Any:
-        """1 / ph; 0 for a constant."""
+    def expected_precision(self) -> Any:
+        """ph; infinite for a constant."""
 
     @property
     def surprise(self) -> Any:
@@ -62,8 +62,9 @@ class Beliefs:
         columns: where each node stands among the trajectory's columns [node].
         trajectory: what the filter recorded.
         series: the observations.
-        last: where the filter stands after the last step; `net.filter(more, start=beliefs.last)` goes on from there.
-        held: by node, at how many steps a posterior was invalid and the prediction was held (`strict=False`).
+        failures: by column, at how many steps a posterior was invalid, with an axis of subjects where there are
+            several; None where it never was.
+        ended: makes `last`.
         detail: runs the filter for (marginal surprise, its entropy) of each input, each [time, input].
         topology: the graph with the strengths the filter ran with.
     """
@@ -73,10 +74,23 @@ class Beliefs:
     columns: NDArray[np.integer[Any]]
     trajectory: AbstractTrajectory
     series: Series
-    last: Any
-    held: pd.Series
+    failures: NDArray[np.integer[Any]] | None
+    ended: Callable[[], Any]
     detail: Callable[[], tuple[Any, Any]]
     topology: Topology
+
+    @cached_property
+    def last(self) -> Any:
+        """Where the filter stands after the last step; `net.filter(more, start=beliefs.last)` goes on from there."""
+        return self.ended()
+
+    @cached_property
+    def held(self) -> pd.Series:
+        """By node, at how many steps a posterior was invalid and the prediction was held (`strict=False`)."""
+        count = np.zeros(len(self.nodes), np.int64)
+        if self.failures is not None:
+            count = self.failures[..., self.columns].astype(np.int64)
+        return pd.Series(count if count.ndim == 1 else count.sum(0), index=pd.Index(self.nodes, dtype="object"))
 
     @cached_property
     def mean(self) -> Float[np.ndarray, "*subject time node"]:
@@ -96,8 +110,7 @@ class Beliefs:
     @cached_property
     def expected_precision(self) -> Float[np.ndarray, "*subject time node"]:
         """Predicted precisions ph; infinite for a constant. An input's is that of its noise alone."""
-        with np.errstate(divide="ignore"):
-            return _frozen(1.0 / self._by_node(self.trajectory.expected_variance))
+        return self._by_node(self.trajectory.expected_precision)
 
     @cached_property
     def surprise(self) -> Float[np.ndarray, "*subject time"]:
@@ -140,7 +153,7 @@ class Beliefs:
         """What value parents' uncertainty adds to each input's linear predictor: `sum_b (w g'(mh_b))^2 / ph_b`."""
         total = np.zeros(self.series.values.shape)
         place = {name: number for number, name in enumerate(self.nodes)}
-        variance = self._by_node(self.trajectory.expected_variance)
+        variance = self._expected_variance
         with double_precision():
             for column, name in enumerate(self.inputs):
                 for edge in self.topology.parents(name):
@@ -182,11 +195,7 @@ class Beliefs:
 
     def inside(self, quantity: str) -> Float[np.ndarray, "*subject time volatile"]:
         """A belief of the levels inside volatile nodes, in the order of `volatile`; names as in `frame`."""
-        recorded = self.trajectory.beliefs[quantity]
-        columns = self.columns[self._places(self.volatile)]
-        if isinstance(recorded, tuple) and len(recorded) == len(columns):  # of volatile nodes alone
-            columns = np.argsort(np.argsort(columns))
-        return _frozen(_stacked(recorded, columns))
+        return _frozen(_taken(self.trajectory.beliefs[quantity], self.columns[self._places(self.volatile)]))
 
     @property
     def volatile(self) -> tuple[str, ...]:
@@ -234,12 +243,12 @@ class Beliefs:
     def _details(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(marginal surprise, entropy) of each input; a packed filter pads them."""
         first = np.arange(len(self.inputs))
-        marginal, entropy = (_stacked(part, first).astype(np.float64) for part in self.detail())
+        marginal, entropy = (_taken(part, first).astype(np.float64) for part in self.detail())
         return marginal, entropy
 
     @cached_property
     def _excess(self) -> NDArray[np.float64]:
-        variance = self._by_node(self.trajectory.expected_variance).astype(np.float64)
+        variance = self._expected_variance
         precision, error = self.precision.astype(np.float64), self.mean.astype(np.float64) - self.expected_mean
         with np.errstate(divide="ignore", invalid="ignore"):
             share = 1.0 / (variance * precision)
@@ -252,11 +261,24 @@ class Beliefs:
         excess[..., self._places(self.inputs)] = marginal - entropy
         return excess
 
+    @cached_property
+    def _in_order(self) -> bool:
+        return bool((self.columns == np.arange(len(self.columns))).all())
+
+    @property
+    def _expected_variance(self) -> NDArray[np.float64]:
+        """1 / ph; 0 for a constant."""
+        with np.errstate(divide="ignore"):
+            found: NDArray[np.float64] = 1.0 / self.expected_precision.astype(np.float64)
+        return found
+
     def _places(self, names: tuple[str, ...]) -> list[int]:
         return [self.nodes.index(name) for name in names]
 
     def _by_node(self, numbers: Any) -> Float[np.ndarray, "*subject time node"]:
-        return _frozen(_stacked(numbers, self.columns))
+        if self._in_order and numbers.shape[-1] == len(self.columns):  # nothing to move, so nothing to copy
+            return _frozen(np.asarray(numbers).view())
+        return _frozen(_taken(numbers, self.columns))
 
     def _framed(self, numbers: Float[np.ndarray, "*subject time some"], nodes: tuple[str, ...] = ()) -> pd.DataFrame:
         index = self.series.index
@@ -267,9 +289,9 @@ class Beliefs:
         return pd.DataFrame(numbers, index=index, columns=pd.Index(nodes or self.nodes, dtype="object"), copy=True)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Fields alone, with the second pass done, so that beliefs travel between processes."""
+        """Fields alone, with what they compute computed, so that beliefs travel between processes."""
         state = {field.name: getattr(self, field.name) for field in fields(self)}
-        return state | {"detail": _Known(*self._details)}
+        return state | {"detail": _Known(self._details), "ended": _Known(self.last)}
 
     def __repr__(self) -> str:
         subjects, held = self.series.subjects, int(self.held.sum())
@@ -307,20 +329,18 @@ def place_of_subject(beliefs: Beliefs, subject: Any) -> tuple[int, ...]:
 @final
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A second pass that has been done."""
+    """Something that has been computed."""
 
-    marginal: NDArray[np.float64]
-    entropy: NDArray[np.float64]
+    found: Any
 
-    def __call__(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return self.marginal, self.entropy
+    def __call__(self) -> Any:
+        return self.found
 
 
-def _stacked(recorded: Any, columns: NDArray[np.integer[Any]]) -> NDArray[Any]:
-    """Chosen columns of an array [..., column], or of a tuple of columns."""
-    if isinstance(recorded, tuple):
-        return np.stack([np.asarray(recorded[column]) for column in columns], -1)
-    return np.asarray(recorded)[..., columns]
+def _taken(recorded: Any, columns: NDArray[np.integer[Any]]) -> NDArray[Any]:
+    """Chosen columns of an array [..., column]."""
+    found: NDArray[Any] = np.asarray(recorded)[..., columns]
+    return found
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

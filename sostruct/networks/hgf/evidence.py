@@ -36,8 +36,9 @@ def of_input(observation: Observation) -> Upward:
 
 def pass_on(precision: Real, error: Real, variance: Real) -> Upward:
     """Integrate out a node's own innovation ~ N(0, variance); what remains depends on its parent's deviation."""
-    share = 1.0 / (1.0 + precision * variance)
-    log_density = 0.5 * variance * error**2 * share - 0.5 * jnp.log1p(precision * variance)
+    growth = 1.0 + precision * variance
+    share = 1.0 / growth
+    log_density = 0.5 * variance * error**2 * share - 0.5 * jnp.log(growth)
     return Upward(precision * share, error * share, log_density)
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar, final
+from typing import Any, NamedTuple, TypeVar, final
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
+from sostruct.graph.schema import node_kind
 from sostruct.networks.hgf.blocks import settled
 from sostruct.networks.hgf.blueprint import Blueprint, Link, Place
 from sostruct.networks.hgf.couplings import FUNCTIONS, CouplingFunction, Real
@@ -30,9 +31,9 @@ from sostruct.networks.hgf.kinds.base import (
     ValueMessage,
     latent_message,
 )
-from sostruct.networks.hgf.layout import COPARENTS, INPUT_COPARENTS, TANGLED, Wiring, admitted
-from sostruct.networks.hgf.updates import AbstractChildren, Prediction, VolatilityMessage, volatility_message
-from sostruct.numerics import Numbers
+from sostruct.networks.hgf.layout import COPARENTS, INPUT_COPARENTS, TANGLED, Wiring, admitted, invalid_code
+from sostruct.networks.hgf.scoring import Score, Seen, score
+from sostruct.networks.hgf.updates import AbstractChildren, Options, Prediction, VolatilityMessage, volatility_message
 
 _T = TypeVar("_T")
 _State = dict[str, Real]
@@ -46,79 +47,103 @@ class _Told(NamedTuple):
     news: Real
 
 
-class Step(NamedTuple):
-    """What one step, or a series of them, left behind. Little is kept: the rest follows from it afterwards.
+class Scalars(NamedTuple):
+    """A network and what it believes, node by node of a blueprint: what the unrolled schedule is compiled for.
 
     Attributes:
-        latents: beliefs of the hidden states, in the order of `UnrolledSchedule.latents`.
-        mean: their mh.
-        variance: their 1 / ph.
-        conditional: their 1 / pc, in the relaxed filter; else empty.
-        invalid: codes of `layout.CAUSES`, where predictions are held; else empty.
-        inputs: of every input whose kind has beliefs of its own, those beliefs, mh, 1 / ph and a code as in `invalid`;
-            None for others.
-        covariance: of the inputs' linear predictors, where they need to be assimilated one after another; else empty.
+        parameters: of every node.
+        strength: of every coupling, by row and column of the packed strengths.
+        nodes: beliefs of every node.
+        covariance: between the hidden states, where they are correlated; else empty.
     """
 
-    latents: tuple[_State, ...]
+    parameters: tuple[dict[str, Any], ...]
+    strength: tuple[Any, ...]
+    nodes: tuple[dict[str, Any], ...]
+    covariance: Any
+
+
+class Step(NamedTuple):
+    """What one step left behind, node by node of the blueprint.
+
+    Attributes:
+        nodes: beliefs.
+        mean: mh.
+        variance: 1 / ph.
+        invalid: codes of `layout.CAUSES`.
+        score: surprises.
+    """
+
+    nodes: tuple[_State, ...]
     mean: tuple[Real, ...]
     variance: tuple[Real, ...]
-    conditional: tuple[Real, ...]
     invalid: tuple[Array, ...]
-    inputs: tuple[tuple[_State, Real, Real, Array] | None, ...]
-    covariance: Array
+    score: Score
+
+
+def as_scalars(wiring: Wiring, beliefs: Mapping[str, Any], covariance: Any, drawn: Blueprint) -> Scalars:
+    """A wiring and beliefs by slot (of several subjects, [subject, slot]) as scalars by node."""
+    hidden = [place.slot - wiring.capacity.input_width for place in drawn.places if not place.observed]
+    return Scalars(
+        tuple(
+            {
+                name: wiring.parameters[name][place.slot]
+                for name in sorted(node_kind(place.kind).parameters)
+                if name in wiring.parameters
+            }
+            for place in drawn.places
+        ),
+        tuple(wiring.strength[row, column] for row, column in _links(drawn)),
+        tuple({name: beliefs[name][..., place.slot] for name in beliefs_of(place)} for place in drawn.places),
+        covariance[..., hidden, :][..., hidden] if covariance.size else covariance,
+    )
+
+
+def _links(drawn: Blueprint) -> list[tuple[int, int]]:
+    return sorted({(link.row, link.column) for place in drawn.places for link in place.parents})
+
+
+def beliefs_of(place: Place) -> tuple[str, ...]:
+    """Names of the beliefs that a node has."""
+    return ("mean", "precision", *KINDS[place.kind].state)
 
 
 @final
 class UnrolledSchedule:
-    """One step over a `Wiring` whose graph is a `Blueprint`, and the score of a series of steps.
+    """One step over a graph that is a `Blueprint`.
 
     Args:
-        wiring: the network.
-        drawn: its graph.
+        network: its parameters and couplings.
+        drawn: the graph.
+        options: how the filter approximates.
+        traits: of the graph; see `layout`.
         hold: whether a node whose posterior is invalid holds its prediction; without it, what follows is meaningless.
         complete: whether no input is ever missing.
+        detail: whether the surprise of every input by itself is wanted.
     """
 
-    def __init__(self, wiring: Wiring, drawn: Blueprint, hold: bool, complete: bool) -> None:
-        self.options, self.places, self.inputs = wiring.options, drawn.places, drawn.inputs
-        self.hold, self.complete = hold, complete
-        self.parameters = {
-            place.slot: {name: jnp.asarray(numbers[place.slot]) for name, numbers in wiring.parameters.items()}
-            for place in drawn.places
-        }
-        strength = jnp.asarray(wiring.strength)
-        links = sorted({(link.row, link.column) for place in drawn.places for link in place.parents})
-        self.strength = {place: strength[place] for place in links}
-        traits = wiring.capacity.traits
-        self.shared = wiring.options.joint and COPARENTS in traits
-        self.correlated = wiring.options.joint and INPUT_COPARENTS in traits
+    def __init__(
+        self,
+        network: Scalars,
+        drawn: Blueprint,
+        options: Options,
+        traits: frozenset[str],
+        hold: bool,
+        complete: bool,
+        detail: bool,
+    ) -> None:
+        self.options, self.places, self.inputs = options, drawn.places, drawn.inputs
+        self.hold, self.complete, self.detail = hold, complete, detail
+        self.parameters = {place.slot: own for place, own in zip(self.places, network.parameters, strict=True)}
+        self.strength = dict(zip(_links(drawn), network.strength, strict=True))
+        self.shared = options.joint and COPARENTS in traits
+        self.correlated = options.joint and INPUT_COPARENTS in traits
         self.dense = bool(traits & {COPARENTS, INPUT_COPARENTS, TANGLED})
         self.latents = [place for place in drawn.places if not place.observed]
         self.number = {place.slot: number for number, place in enumerate(self.latents)}
-        self.corner = jnp.ix_(*[jnp.asarray([place.slot - wiring.capacity.input_width for place in self.latents])] * 2)
         self.informed: dict[int, bool] = {}
         for place in self.places:
             self.informed[place.slot] = place.observed or any(self.informed[link.other] for link in place.children)
-
-    def split(self, state: Mapping[str, Numbers]) -> tuple[_State, ...]:
-        """Beliefs by slot as scalars by node, of every node those that its kind has."""
-        return tuple(
-            {name: state[name][place.slot] for name in ("mean", "precision", *KINDS[place.kind].state)}
-            for place in self.places
-        )
-
-    def join(self, nodes: tuple[_State, ...], template: Mapping[str, Numbers]) -> dict[str, Array]:
-        """The inverse of `split`; everything else keeps its numbers."""
-
-        def placed(name: str, numbers: Numbers) -> Array:
-            own = [(place.slot, node[name]) for place, node in zip(self.places, nodes, strict=True) if name in node]
-            if not own:
-                return jnp.asarray(numbers)
-            slots, values = zip(*own, strict=True)
-            return jnp.asarray(numbers).at[jnp.asarray(slots)].set(jnp.stack(values))
-
-        return {name: placed(name, numbers) for name, numbers in template.items()}
 
     def step(
         self, state: tuple[_State, ...], carried: Array, value: Array, news: Array, clock: Clock
@@ -127,65 +152,74 @@ class UnrolledSchedule:
         before = {place.slot: own for place, own in zip(self.places, state, strict=True)}
         nodes: dict[int, Prediction] = {}
         explained: dict[int, Real] = {}
+        linear: dict[int, Real] = {}
         for place in reversed(self.places):
-            nodes[place.slot], explained[place.slot] = self._predict(place, before, nodes, clock)
+            nodes[place.slot], explained[place.slot], linear[place.slot] = self._predict(place, before, nodes, clock)
         values = {
             place.slot: value[place.slot]
             if self.complete
             else jnp.where(news[place.slot], value[place.slot], nodes[place.slot].mean)
             for place in self.places[: self.inputs]
         }
-        linear, inner = None, carried
+        exact, inner = None, carried
         if self.correlated:
             decay = jnp.stack([nodes[place.slot].decay for place in self.latents])
-            inner = carried[self.corner] * decay[:, None] * decay[None, :]
-            linear = self._linear(inner, before, nodes, values, news)
+            inner = carried * decay[:, None] * decay[None, :]
+            exact = self._linear(inner, before, nodes, values, news)
         told: dict[int, _Told] = {}
         after: dict[int, _State] = {}
         invalid: dict[int, Array] = {}
         for place in self.places:
             slot = place.slot
             if place.observed:
-                seen = self._observe(place, before[slot], nodes[slot], values[slot], news[slot])
-                after[slot], told[slot], invalid[slot] = seen
+                own = self._observe(place, before[slot], nodes[slot], values[slot], news[slot])
+                after[slot], told[slot], invalid[slot] = own
             else:
                 base = self.options.point(before[slot]["mean"], nodes[slot].mean)
-                children = _Listed(self, place, nodes, told, explained, clock, linear, base)
+                children = _Listed(self, place, nodes, told, explained, clock, exact, base)
                 after[slot], told[slot], invalid[slot] = self._update(place, before[slot], nodes[slot], children)
-        covariance = self._covariance(nodes, inner, clock) if self.dense else jnp.zeros((0, 0))
-        hidden = [place.slot for place in self.latents]
-        if linear is not None:
-            precision = jnp.stack([after[slot]["precision"] for slot in hidden])
-            carried = carried.at[self.corner].set(settled(linear.covariance, precision))
-        report = Step(
-            tuple(after[slot] for slot in hidden),
-            tuple(nodes[slot].mean for slot in hidden),
-            tuple(nodes[slot].variance for slot in hidden),
-            tuple(nodes[slot].conditional for slot in hidden) if self.options.relaxed else (),
-            tuple(invalid[slot] for slot in hidden) if self.hold else (),
-            tuple(
-                (after[place.slot], nodes[place.slot].mean, nodes[place.slot].variance, invalid[place.slot])
-                if KINDS[place.kind].state
-                else None
-                for place in self.places[: self.inputs]
+        covariance = self._covariance(nodes, inner, clock) if self.dense else None
+        seen = [
+            Seen(values[place.slot], told[place.slot].news, linear[place.slot]) for place in self.places[: self.inputs]
+        ]
+        if exact is not None:
+            carried = settled(exact.covariance, jnp.stack([after[place.slot]["precision"] for place in self.latents]))
+        slots = [place.slot for place in self.places]
+        return (
+            tuple(after[slot] for slot in slots),
+            carried,
+            Step(
+                tuple(after[slot] for slot in slots),
+                tuple(nodes[slot].mean for slot in slots),
+                tuple(nodes[slot].variance for slot in slots),
+                tuple(invalid[slot] for slot in slots),
+                score(self.places, nodes, self._slopes(nodes, clock), seen, covariance, self.detail),
             ),
-            covariance,
         )
-        return tuple(after[place.slot] for place in self.places), carried, report
+
+    def _slopes(self, nodes: dict[int, Prediction], clock: Clock) -> dict[tuple[int, int], Real]:
+        return {
+            (link.row, link.column): self.weight(link, place.observed, clock)
+            * FUNCTIONS[link.function].slope(nodes[link.other].mean)
+            for place in self.places
+            for link in place.parents
+            if not link.volatility
+        }
 
     def weight(self, link: Link, into_input: bool, clock: Clock) -> Real:
         """A value coupling as it enters predictions: w into an input, dt w into a state."""
-        strength = self.strength[link.row, link.column]
+        strength: Real = self.strength[link.row, link.column]
         return strength if into_input or clock.regular else clock.dt * strength
 
     def _predict(
         self, place: Place, before: dict[int, _State], nodes: dict[int, Prediction], clock: Clock
-    ) -> tuple[Prediction, Real]:
+    ) -> tuple[Prediction, Real, Real]:
+        """Its prediction, the variance its value parents explain, and their linear predictor."""
         own = before[place.slot]
         zero = jnp.zeros_like(own["mean"])
         mean = {slot: node.mean for slot, node in nodes.items()}
         variance = {slot: node.variance for slot, node in nodes.items()}
-        drive = self.drive(place, mean, variance, zero)
+        drive = self._drive(place, mean, variance, zero)
         explained = zero
         if self.shared:
             for link in place.parents:
@@ -196,13 +230,12 @@ class UnrolledSchedule:
         kind, parameters = KINDS[place.kind], self.parameters[place.slot]
         if place.observed:
             assert isinstance(kind, AbstractInput)
-            return kind.predict_input(parameters, own, drive, clock, self.options), explained
+            return kind.predict_input(parameters, own, drive, clock, self.options), explained, drive.value
         assert isinstance(kind, AbstractLatent)
         expected = kind.expect(parameters, own, drive.value, clock)
-        return kind.predict(parameters, own, expected, drive, clock, self.options), explained
+        return kind.predict(parameters, own, expected, drive, clock, self.options), explained, drive.value
 
-    def drive(self, place: Place, mean: dict[int, Real], variance: dict[int, Real], zero: Real) -> Drive:
-        """What the parents contribute to a node's prediction."""
+    def _drive(self, place: Place, mean: dict[int, Real], variance: dict[int, Real], zero: Real) -> Drive:
         value = spread = volatility = zero
         parents = 0
         for link in place.parents:
@@ -232,6 +265,8 @@ class UnrolledSchedule:
         elif not self.complete:
             held = kind.held(own, prediction)
             after = {name: jnp.where(news, after[name], held[name]) for name in held}
+        if kind.state and not self.hold:
+            cause = invalid_code(prediction.mean, prediction.variance, {name: after[name] for name in kind.state})
         if not self.complete:
             counts = news.astype(value.dtype)
             message = ValueMessage(*(counts * part for part in message))
@@ -254,6 +289,10 @@ class UnrolledSchedule:
             after, learnt, cause = admitted(kind, own, prediction, after, learnt, False)
         elif not certain:
             after = {name: jnp.where(learnt, after[name], held[name]) for name in held}
+        if kind.varies and not self.hold:
+            cause = invalid_code(
+                prediction.mean, prediction.variance, {name: after[name] for name in beliefs_of(place)}
+            )
         news = learnt.astype(prediction.mean.dtype)
         if not kind.varies:
             prediction = prediction._replace(variance=jnp.ones_like(prediction.variance))

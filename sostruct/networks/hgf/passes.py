@@ -6,7 +6,7 @@ compiles once per capacity, the unrolled one once per graph. Several subjects ar
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,12 +17,14 @@ from jaxtyping import Array, Float
 
 from sostruct.errors import BeliefError, DataError, GraphError
 from sostruct.graph import Packing
-from sostruct.networks.hgf import filtering
+from sostruct.networks.hgf import filtering, unrolled
 from sostruct.networks.hgf.blueprint import Blueprint
 from sostruct.networks.hgf.filtering import BeliefState, Tally, Trajectory
 from sostruct.networks.hgf.inputs import Series
 from sostruct.networks.hgf.layout import CAUSES, Wiring
+from sostruct.networks.hgf.nodes import Scalars, as_scalars
 from sostruct.networks.hgf.packed import PackedHGF, widened
+from sostruct.networks.hgf.unrolled import Program, Record
 from sostruct.numerics import Numbers
 
 
@@ -49,48 +51,73 @@ def axes_of(start: BeliefState, inputs: Any, time_steps: Any) -> Axes:
     )
 
 
-def _pass(function: Any, wiring: Wiring, drawn: Blueprint | None, axes: Axes, *arguments: Any) -> Any:
-    """`function` over one series or over subjects, inputs as the schedule takes them."""
-
-    def one(start: BeliefState, inputs: Array, time_steps: Array | None) -> Any:
-        values = inputs if drawn is not None else widened(inputs, wiring.capacity.input_width)
-        return function(wiring, start, values, time_steps, drawn)
-
+def _over(axes: Axes, one: Any, *arguments: Any) -> Any:
+    """`one` over one series or over subjects."""
     return one(*arguments) if axes == SINGLE else jax.vmap(one, in_axes=tuple(axes))(*arguments)
 
 
-@partial(jax.jit, static_argnums=(4, 5, 6, 7))
+def _packed(function: Any, wiring: Wiring, axes: Axes, *arguments: Any) -> Any:
+    def one(start: BeliefState, inputs: Array, time_steps: Array | None) -> Any:
+        return function(wiring, start, widened(inputs, wiring.capacity.input_width), time_steps)
+
+    return _over(axes, one, *arguments)
+
+
+def _unrolled(function: Any, network: Scalars, axes: Axes, inputs: Any, time_steps: Any) -> Any:
+    def one(start: Any, inputs: Array, time_steps: Array | None) -> Any:
+        return function(network._replace(nodes=start[0], covariance=start[1]), inputs, time_steps)
+
+    return _over(axes, one, (network.nodes, network.covariance), inputs, time_steps)
+
+
+@partial(jax.jit, static_argnums=4)
 def trajectory(
-    wiring: Wiring,
-    start: BeliefState,
-    inputs: Numbers,
-    time_steps: Numbers | None,
-    drawn: Blueprint | None,
-    axes: Axes,
-    hold: bool,
-    complete: bool,
+    wiring: Wiring, start: BeliefState, inputs: Numbers, time_steps: Numbers | None, axes: Axes
 ) -> tuple[BeliefState, Trajectory, Tally]:
-    """Every belief at every step; columns are slots (packed) or the places of `drawn`."""
-    function = partial(filtering.trajectory, hold=hold, complete=complete)
-    found: tuple[BeliefState, Trajectory, Tally] = _pass(function, wiring, drawn, axes, start, inputs, time_steps)
+    """Every belief at every step, by slot."""
+    found: tuple[BeliefState, Trajectory, Tally]
+    found = _packed(filtering.trajectory, wiring, axes, start, inputs, time_steps)
     return found
 
 
-@partial(jax.jit, static_argnums=(4, 5))
+@partial(jax.jit, static_argnums=4)
 def detail(
-    wiring: Wiring, start: BeliefState, inputs: Numbers, time_steps: Numbers | None, drawn: Blueprint | None, axes: Axes
-) -> tuple[Any, Any]:
-    """Marginal surprise of every input at every step, and its expectation, nats; columns as the schedule has them."""
-    _, kept, _ = _pass(partial(filtering.trajectory, detail=True), wiring, drawn, axes, start, inputs, time_steps)
+    wiring: Wiring, start: BeliefState, inputs: Numbers, time_steps: Numbers | None, axes: Axes
+) -> tuple[Numbers, Numbers]:
+    """Marginal surprise of every input slot at every step, and its expectation, nats."""
+    _, kept, _ = _packed(partial(filtering.trajectory, detail=True), wiring, axes, start, inputs, time_steps)
     return kept.marginal, kept.entropy
 
 
-@partial(jax.jit, static_argnums=(4, 5))
-def log_evidence(
+@cache
+def recorder(program: Program, axes: Axes) -> Any:
+    """The compiled function of (scalars, inputs, time steps) that makes a `Record`; networks of a shape share it."""
+
+    def recorded(network: Scalars, inputs: Numbers, time_steps: Numbers | None) -> Record:
+        found: Record = _unrolled(partial(unrolled.record, program), network, axes, inputs, time_steps)
+        return found
+
+    return jax.jit(recorded)
+
+
+def evidence(
     wiring: Wiring, start: BeliefState, inputs: Numbers, time_steps: Numbers | None, drawn: Blueprint | None, axes: Axes
 ) -> Float[Array, ""]:
-    """Minus the joint surprise summed over steps and subjects, nats."""
-    return jnp.sum(_pass(filtering.log_evidence, wiring, drawn, axes, start, inputs, time_steps))
+    """Minus the joint surprise summed over steps and subjects, nats; nan where a belief is invalid at any step."""
+    if drawn is None:
+        return jnp.sum(_packed(filtering.log_evidence, wiring, axes, start, inputs, time_steps))
+    program = program_of(drawn, wiring, start, hold=False, complete=False)
+    network = as_scalars(wiring, start.beliefs, start.covariance, drawn)
+    return jnp.sum(_unrolled(partial(unrolled.log_evidence, program), network, axes, inputs, time_steps))
+
+
+log_evidence = jax.jit(evidence, static_argnums=(4, 5))
+"""`evidence`, compiled; networks of a shape share it."""
+
+
+def program_of(drawn: Blueprint, wiring: Wiring, start: BeliefState, **choices: bool) -> Program:
+    """What an unrolled pass over this network is compiled for."""
+    return Program(drawn, tuple(sorted(start.beliefs)), wiring.options, wiring.capacity.traits, **choices)
 
 
 @partial(jax.jit, static_argnums=(4, 5))
@@ -101,21 +128,11 @@ def population(
 
     def member(own: tuple[Wiring, BeliefState]) -> Any:
         function = partial(filtering.trajectory, bounded=not large)
-        return _pass(function, own[0], None, axes, own[1], inputs, time_steps)
+        return _packed(function, own[0], axes, own[1], inputs, time_steps)
 
     found: tuple[BeliefState, Trajectory, Tally]
     found = jax.lax.map(member, (wiring, start)) if large else jax.vmap(member)((wiring, start))
     return found
-
-
-def at_every_step(kept: Trajectory) -> Trajectory:
-    """An unrolled trajectory in which columns that never change have a time axis too."""
-    shape = kept.surprise.shape
-
-    def column(numbers: Any) -> Any:
-        return numbers if numbers.ndim == len(shape) else np.broadcast_to(np.asarray(numbers)[..., None], shape)
-
-    return kept._replace(beliefs={name: tuple(map(column, own)) for name, own in kept.beliefs.items()})
 
 
 def check_start(start: BeliefState, packed: PackedHGF, series: Series) -> None:

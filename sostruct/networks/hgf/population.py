@@ -60,8 +60,14 @@ def filter_population(
     found = []
     for number, one in enumerate(runners):
         last, kept, tally = jax.tree.map(partial(_own, number), done)
-        found.append(one.beliefs(series, one.packed.state, last, kept, tally, strict, f" of network {number}"))
+        found.append(
+            one.beliefs(series, one.packed.state, partial(_given, last), kept, tally, strict, f" of network {number}")
+        )
     return found
+
+
+def _given(last: Any) -> Any:
+    return last
 
 
 def _own(number: int, stacked: Any) -> Any:

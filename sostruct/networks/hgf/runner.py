@@ -6,13 +6,13 @@ Whatever does not depend on the data is computed once and kept, the arrays on th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from typing import Any, cast, final
 
 import jax
 import numpy as np
-import pandas as pd
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
@@ -26,7 +26,10 @@ from sostruct.networks.hgf.inputs import Series, read_series
 from sostruct.networks.hgf.kinds import KINDS
 from sostruct.networks.hgf.kinds.base import AbstractInput
 from sostruct.networks.hgf.layout import Wiring
+from sostruct.networks.hgf.nodes import Scalars, as_scalars
 from sostruct.networks.hgf.packed import PackedHGF
+from sostruct.networks.hgf.passes import Axes
+from sostruct.networks.hgf.unrolled import Program, Record, last_of, trajectory_of
 from sostruct.numerics import Numbers, double_precision
 
 
@@ -61,15 +64,61 @@ class Runner:
             start = own
         else:
             passes.check_start(start, self.packed, series)
-        hold, complete = True, False
-        if self.drawn is not None:  # two loops fewer where nothing is held and nothing is missing
-            hold, complete = not strict, not np.isnan(series.values).any()
         axes = passes.axes_of(start, series.values, series.time_steps)
+        if self.drawn is not None:
+            return self._unrolled(self.drawn, series, start, axes, strict)
         with double_precision(self.double):
-            last, kept, tally = passes.trajectory(
-                wiring, start, series.values, series.time_steps, self.drawn, axes, hold, complete
-            )
-        return self.beliefs(series, start, last, kept, tally, strict)
+            last, kept, tally = passes.trajectory(wiring, start, series.values, series.time_steps, axes)
+        return self.beliefs(series, start, lambda: last, kept, tally, strict)
+
+    def _unrolled(self, drawn: Blueprint, series: Series, start: BeliefState, axes: Axes, strict: bool) -> Beliefs:
+        """Two loops fewer inside where nothing is held and nothing is missing; what breaks down is looked for when
+        something did."""
+        complete = not np.isnan(series.values).any()
+        program, done = self._recorded(drawn, series, start, axes, hold=not strict, complete=complete)
+        tally = None
+        if not strict:
+            tally = done.tally
+        elif not np.all(done.tally):
+            tally = self._recorded(drawn, series, start, axes, hold=True, complete=complete)[1].tally
+        kept = trajectory_of(program, done.rows)
+        ended = partial(last_of, program, done, start, self.packed.capacity.input_width)
+        return self.beliefs(series, start, ended, kept, tally, strict)
+
+    def _recorded(
+        self, drawn: Blueprint, series: Series, start: BeliefState, axes: Axes, **choices: bool
+    ) -> tuple[Program, Record]:
+        """A record on the host."""
+        chosen = (axes, *choices.items())
+        wiring, own = self.arrays
+        if chosen not in self._programs:
+            program = passes.program_of(drawn, wiring, start, **choices)
+            self._programs[chosen] = program, passes.recorder(program, axes)
+        program, compiled = self._programs[chosen]
+        with double_precision(self.double):
+            network = self._scalars if start is own else self._placed(drawn, start)
+            done = compiled(network, series.values, series.time_steps)
+        return program, jax.tree.map(np.asarray, done)
+
+    @cached_property
+    def _programs(self) -> dict[Any, tuple[Program, Any]]:
+        """Compiled passes by what they were chosen for: looking one up among those of all networks takes longer."""
+        return {}
+
+    @cached_property
+    def _scalars(self) -> Scalars:
+        assert self.drawn is not None
+        return self._placed(self.drawn, self.packed.state)
+
+    def _placed(self, drawn: Blueprint, start: BeliefState) -> Scalars:
+        """A network and beliefs node by node, in the working precision, on the device."""
+        wiring, own = jax.tree.map(np.asarray, (self.packed.wiring, start))
+        number = np.float64 if self.double else np.float32
+        network = as_scalars(wiring, own.beliefs, own.covariance, drawn)
+        network = jax.tree.map(lambda leaf: np.asarray(leaf, number), network)
+        with double_precision(self.double):
+            placed: Scalars = jax.device_put(network)
+        return placed
 
     def log_evidence(self, inputs: Any, time_steps: Any) -> Float[Array, ""]:
         """See `HGF.log_evidence`."""
@@ -100,9 +149,9 @@ class Runner:
         self,
         series: Series,
         start: BeliefState,
-        last: BeliefState,
+        ended: Callable[[], BeliefState],
         kept: Trajectory,
-        tally: Tally,
+        tally: Tally | None,
         strict: bool,
         member: str = "",
     ) -> Beliefs:
@@ -111,9 +160,9 @@ class Runner:
         Args:
             series: the data.
             start: the beliefs it started from.
-            last: where it ended.
+            ended: makes the beliefs it ended with.
             kept: what it recorded.
-            tally: the updates that failed.
+            tally: the updates that failed, or None where there was none.
             strict: whether to refuse any of these.
             member: which network of a population, for the refusal.
 
@@ -121,18 +170,18 @@ class Runner:
             BeliefError: see `HGF.filter`.
         """
         names, columns = self._columns
-        count = np.asarray(tally.count)
-        if strict and count.any():
+        failures = None if tally is None else np.asarray(tally.count)
+        if strict and failures is not None and failures.any():
+            assert tally is not None
             raise passes.failure(tally, names, series, self.packed.wiring.options.update.name, member)
-        held = count[..., columns].astype(np.int64)
         return Beliefs(
             nodes=self.nodes,
             inputs=self.inputs,
             columns=columns,
-            trajectory=kept if self.drawn is None else passes.at_every_step(kept),
+            trajectory=kept,
             series=series,
-            last=last,
-            held=pd.Series(held if held.ndim == 1 else held.sum(0), index=self._labels),
+            failures=failures,
+            ended=ended,
             detail=partial(self._detail, start, series),
             topology=self.topology,
         )
@@ -162,14 +211,13 @@ class Runner:
         number = {name: column for column, name in enumerate(names)}
         return names, np.array([number[name] for name in self.nodes], np.intp)
 
-    @cached_property
-    def _labels(self) -> pd.Index:
-        return pd.Index(self.nodes, dtype="object")
-
     def _detail(self, start: BeliefState, series: Series) -> tuple[Any, Any]:
         axes = passes.axes_of(start, series.values, series.time_steps)
+        if self.drawn is not None:
+            complete = not np.isnan(series.values).any()
+            program, done = self._recorded(self.drawn, series, start, axes, hold=True, complete=complete, detail=True)
+            kept = trajectory_of(program, done.rows)
+            return kept.marginal, kept.entropy
         with double_precision(self.double):
-            found: tuple[Any, Any] = passes.detail(
-                self.arrays[0], start, series.values, series.time_steps, self.drawn, axes
-            )
+            found: tuple[Any, Any] = passes.detail(self.arrays[0], start, series.values, series.time_steps, axes)
         return found

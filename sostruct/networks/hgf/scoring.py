@@ -1,11 +1,8 @@
-"""What follows from a series of unrolled steps, for all of them at once: surprises, and the beliefs of the inputs.
-
-The scan of the unrolled schedule keeps only what hidden states believe. Everything else is arithmetic on whole columns
-[time], which costs a fraction of the same arithmetic inside the loop.
-"""
+"""The score of one unrolled step: the joint surprise of its inputs, and that of each input by itself."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,156 +10,120 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from sostruct.networks.hgf.couplings import FUNCTIONS, Real
+from sostruct.networks.hgf.blueprint import Link, Place
+from sostruct.networks.hgf.couplings import Real
 from sostruct.networks.hgf.evidence import Upward, of_input, one_after_another, pass_on
 from sostruct.networks.hgf.kinds import KINDS
-from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractLatent, Clock
-from sostruct.networks.hgf.layout import invalid_code
-from sostruct.networks.hgf.nodes import Step, UnrolledSchedule
+from sostruct.networks.hgf.kinds.base import AbstractInput, Observation
 from sostruct.networks.hgf.updates import Prediction
 
 
 class Score(NamedTuple):
-    """What follows from a series of steps; numbers by input or node are tuples of [time].
+    """Surprises of one step, nats.
 
     Attributes:
-        joint: joint surprise [time].
-        marginal: surprise of every input by itself; empty unless wanted.
+        joint: of all inputs together.
+        marginal: of every input by itself; empty unless wanted.
         entropy: its expectation; empty unless wanted.
-        beliefs: of every node.
-        mean: mh of every node.
-        variance: 1 / ph of every node.
-        invalid: codes of `layout.CAUSES` of every node, None where it cannot fail.
     """
 
     joint: Real
     marginal: tuple[Real, ...]
     entropy: tuple[Real, ...]
-    beliefs: tuple[dict[str, Real], ...]
-    mean: tuple[Real, ...]
-    variance: tuple[Real, ...]
-    invalid: tuple[Array | None, ...]
 
 
-def score(schedule: UnrolledSchedule, steps: Step, inputs: Array, clock: Clock, detail: bool) -> Score:
-    """What follows from a series of steps [time] over these inputs [time, input]."""
-    hidden = [place.slot for place in schedule.latents]
-    mean = dict(zip(hidden, steps.mean, strict=True))
-    variance = dict(zip(hidden, steps.variance, strict=True))
-    conditional = dict(zip(hidden, steps.conditional, strict=True)) if schedule.options.relaxed else variance
-    beliefs = dict(zip(hidden, steps.latents, strict=True))
-    zero = jnp.zeros_like(inputs[:, 0])
-    invalid: dict[int, Array | None]
-    if schedule.hold:
-        invalid = dict(zip(hidden, steps.invalid, strict=True))
-    else:
-        invalid = {slot: _invalid(schedule, slot, mean[slot], variance[slot], beliefs[slot]) for slot in hidden}
-    slopes = {
-        (link.row, link.column): schedule.weight(link, place.observed, clock)
-        * FUNCTIONS[link.function].slope(mean[link.other])
-        for place in schedule.places
-        for link in place.parents
-        if not link.volatility
-    }
+class Seen(NamedTuple):
+    """An input in one step: its value, or what was expected where it is missing; 1 where it is not; and the linear
+    predictor that its value parents make."""
+
+    value: Real
+    counts: Real
+    linear: Real
+
+
+def score(
+    places: Sequence[Place],
+    nodes: Mapping[int, Prediction],
+    slopes: Mapping[tuple[int, int], Real],
+    inputs: Sequence[Seen],
+    covariance: Array | None,
+    detail: bool,
+) -> Score:
+    """Surprises of one step.
+
+    Args:
+        places: the nodes, inputs first, children before parents.
+        nodes: their predictions, by slot.
+        slopes: of every value coupling, by row and column of its strength, at the prediction of the parent.
+        inputs: in the order of their slots.
+        covariance: of the inputs' linear predictors, where they must be assimilated one after another.
+        detail: whether single inputs are wanted.
+    """
+    zero = jnp.zeros_like(inputs[0].value)
     spread: dict[int, Real] = {}
-    for place in reversed(schedule.places):
+    for place in reversed(places):
         inherited = (
             slopes[link.row, link.column] ** 2 * spread[link.other] for link in place.parents if not link.volatility
         )
-        spread[place.slot] = sum(inherited, zero if place.observed else conditional[place.slot])
+        spread[place.slot] = sum(inherited, zero if place.observed else nodes[place.slot].conditional)
     joint = zero
     marginals, entropies = [], []
     below: dict[int, Upward] = {}
-    rows: list[tuple[AbstractInput, Prediction, Real, Real]] = []
-    for place in schedule.places:
+    for place in places:
         slot = place.slot
         if not place.observed:
-            tilted = [
-                (slopes[link.row, link.column], below[link.other]) for link in place.children if not link.volatility
-            ]
-            precision = sum((slope**2 * other.precision for slope, other in tilted), zero)
-            error = sum((slope * other.error for slope, other in tilted), zero)
-            below[slot] = pass_on(precision, error, conditional[slot])
-            joint = joint - below[slot].log_density
+            own = [_seen_from(link, slopes, below) for link in place.children if not link.volatility]
+            below[slot] = Upward(zero, zero, zero)
+            if own:
+                precision, error = (sum(parts, zero) for parts in zip(*own, strict=True))
+                below[slot] = pass_on(precision, error, nodes[slot].conditional)
+                joint = joint - below[slot].log_density
             continue
-        kind = KINDS[place.kind]
-        assert isinstance(kind, AbstractInput)
-        news = ~jnp.isnan(inputs[:, slot])
-        counts = news.astype(zero.dtype)
-        drive = schedule.drive(place, mean, variance, zero)
-        kept = steps.inputs[slot]
-        if kept is None:
-            prediction = kind.predict_input(schedule.parameters[slot], {}, drive, clock, schedule.options)
-            value = jnp.where(news, inputs[:, slot], prediction.mean)
-            seen = kind.observe(schedule.parameters[slot], {}, prediction, value, schedule.options)
-            held = kind.held({}, prediction)
-            invalid[slot] = None
-            beliefs[slot] = (
-                seen if schedule.complete else {name: jnp.where(news, seen[name], held[name]) for name in held}
-            )
-        else:
-            beliefs[slot], expected, noise, cause = kept
-            prediction = Prediction(expected, noise, noise, noise, zero, zero, zero, zero, {})
-            value = jnp.where(news, inputs[:, slot], expected)
-            inside = {name: beliefs[slot][name] for name in kind.state}
-            invalid[slot] = cause if schedule.hold else invalid_code(expected, noise, inside)
-        mean[slot], variance[slot] = prediction.mean, prediction.variance
-        rows.append((kind, prediction, value, drive.value))
-        marginal = kind.observation(
-            prediction, drive.value, steps.covariance[:, slot, slot] if schedule.dense else spread[slot], value
-        )
-        marginals.append(-counts * marginal.log_density)
-        entropies.append(counts * marginal.entropy)
-        alone = Upward(zero, zero, marginal.log_density)
+        kind, seen = _input(place), inputs[slot]
+        if detail or not kind.gaussian:
+            variance = spread[slot] if covariance is None else covariance[slot, slot]
+            marginal = kind.observation(nodes[slot], seen.linear, variance, seen.value)
+            marginals.append(-seen.counts * marginal.log_density)
+            entropies.append(seen.counts * marginal.entropy)
+            alone = Upward(zero, zero, marginal.log_density)
         if kind.gaussian:
-            alone = of_input(kind.observation(prediction, drive.value, zero, value))
-        below[slot] = Upward(*(counts * part for part in alone))
+            alone = of_input(kind.observation(nodes[slot], seen.linear, zero, seen.value))
+        below[slot] = Upward(*(seen.counts * part for part in alone))
         joint = joint - below[slot].log_density
-    if schedule.dense:
-        joint = _joint(rows, steps.covariance, ~jnp.isnan(inputs))
-    slots = [place.slot for place in schedule.places]
-    return Score(
-        joint,
-        tuple(marginals) if detail else (),
-        tuple(entropies) if detail else (),
-        tuple(beliefs[slot] for slot in slots),
-        tuple(mean[slot] for slot in slots),
-        tuple(variance[slot] for slot in slots),
-        tuple(invalid[slot] for slot in slots),
-    )
+    if covariance is not None:
+        observed = [place for place in places if place.observed]
+        kinds = [_input(place) for place in observed]
+        joint = _joint(kinds, [nodes[place.slot] for place in observed], inputs, covariance)
+    return Score(joint, tuple(marginals) if detail else (), tuple(entropies) if detail else ())
 
 
-def _invalid(
-    schedule: UnrolledSchedule, slot: int, mean: Real, variance: Real, belief: dict[str, Real]
-) -> Array | None:
-    """Codes of `layout.CAUSES` of a hidden state, from what was kept of it."""
-    kind = next(KINDS[place.kind] for place in schedule.latents if place.slot == slot)
-    if isinstance(kind, AbstractLatent) and not kind.varies:
-        return None
-    return invalid_code(mean, variance, {name: belief[name] for name in ("mean", "precision", *kind.state)})
+def _input(place: Place) -> AbstractInput:
+    kind = KINDS[place.kind]
+    assert isinstance(kind, AbstractInput)
+    return kind
 
 
-def _joint(rows: list[tuple[AbstractInput, Prediction, Real, Real]], covariance: Array, news: Array) -> Real:
-    """Joint surprise [time]; kinds in the order of their names, Gaussian ones first."""
-    kinds = sorted({kind.name: kind for kind, *_ in rows}.values(), key=lambda kind: (not kind.gaussian, kind.name))
-    chosen = [jnp.asarray([own.name == kind.name for own, *_ in rows]) for kind in kinds]
-    zero = jnp.zeros(len(news))
-    variance = jnp.stack([prediction.variance + zero for _, prediction, *_ in rows], -1)
-    expected = jnp.stack([prediction.mean + zero for _, prediction, *_ in rows], -1)
-    value = jnp.stack([value + zero for *_, value, _ in rows], -1)
-    linear = jnp.stack([linear + zero for *_, linear in rows], -1)
+def _seen_from(link: Link, slopes: Mapping[tuple[int, int], Real], below: Mapping[int, Upward]) -> tuple[Real, Real]:
+    """What a child's inputs say about the deviation of its parent: precision and error."""
+    slope = slopes[link.row, link.column]
+    return slope**2 * below[link.other].precision, slope * below[link.other].error
 
-    def surprise(variance: Array, expected: Array, value: Array, linear: Array, spread: Array, news: Array) -> Array:
-        none = jnp.zeros_like(value)
-        all = Prediction(expected, variance, variance, variance, none, none, none, none, {})
 
-        def density(kind: AbstractInput, number: Array, mean: Array, variance: Array) -> Any:
-            own: Prediction = jax.tree.map(lambda part: part[number], all)
-            return kind.observation(own, mean, variance, value[number])
+def _joint(
+    kinds: Sequence[AbstractInput], predictions: Sequence[Prediction], inputs: Sequence[Seen], covariance: Array
+) -> Real:
+    """Joint surprise of correlated inputs; kinds in the order of their names, Gaussian ones first."""
+    all: Prediction = jax.tree.map(lambda *parts: jnp.stack(parts), *(one._replace(inner={}) for one in predictions))
+    value, counts, linear = (jnp.stack(parts) for parts in zip(*inputs, strict=True))
 
-        densities: list[tuple[Array, object]] = [
-            (own, partial(density, kind)) for own, kind in zip(chosen, kinds, strict=True)
-        ]
-        return -one_after_another(linear, spread, densities, news)
+    def density(kind: AbstractInput, number: Array, mean: Array, variance: Array) -> Observation:
+        own: Prediction = jax.tree.map(lambda part: part[number], all)
+        return kind.observation(own, mean, variance, value[number])
 
-    return jax.vmap(surprise)(variance, expected, value, linear, covariance, news)
+    densities: list[tuple[Array, Any]] = [
+        (jnp.asarray([own.name == kind.name for own in kinds]), partial(density, kind))
+        for kind in sorted(
+            {kind.name: kind for kind in kinds}.values(), key=lambda kind: (not kind.gaussian, kind.name)
+        )
+    ]
+    return -one_after_another(linear, covariance, densities, counts > 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import networkx as nx
@@ -19,7 +20,7 @@ class Recorded(NamedTuple):
 
     beliefs: dict[str, Any]
     expected_mean: Any
-    expected_variance: Any
+    expected_precision: Any
     surprise: Any
 
 
@@ -42,7 +43,7 @@ def made(
     subjects: Sequence[Any] | None = None,
     index: pd.Index | None = None,
     missing: float = 0.0,
-    stacked: bool = True,
+    padded: bool = True,
     held: dict[str, int] | None = None,
 ) -> Made:
     """Random numbers for every node, in shuffled columns.
@@ -55,7 +56,7 @@ def made(
         subjects: labels, or None for one series.
         index: labels of the steps.
         missing: share of observations that are missing.
-        stacked: one array with padding, as the packed schedule leaves it, or a tuple of columns.
+        padded: one array with padding, as the packed schedule leaves it, or as the unrolled one does.
         held: by node, how many predictions were held.
     """
     rng = np.random.default_rng(seed)
@@ -75,6 +76,8 @@ def made(
         if kinds[name] == "binary":
             own["expected_mean"] = rng.uniform(0.05, 0.95, shape)
             own["expected_variance"] = 1.0 / (own["expected_mean"] * (1.0 - own["expected_mean"]))
+        with np.errstate(divide="ignore"):
+            own["expected_precision"] = 1.0 / own["expected_variance"]
         own["volatility_mean"] = rng.normal(0, 1, shape)
         own["volatility_precision"] = rng.uniform(0.5, 4.0, shape)
     values = np.stack(
@@ -87,26 +90,23 @@ def made(
     values[rng.random(values.shape) < missing] = np.nan
     order = [*inputs, *rng.permutation([name for name in names if name not in inputs])]
 
-    def columns(quantity: str) -> Any:
-        chosen = order
-        if quantity.startswith("volatility_") and not stacked:
-            chosen = [name for name in order if kinds[name] == "volatile"]
-        found = [numbers[name][quantity] for name in chosen]
-        return np.stack([*found, np.full(shape, 999.0)], -1) if stacked else tuple(found)
+    def columns(quantity: str) -> np.ndarray:
+        found = [numbers[name][quantity] for name in order]
+        return np.stack([*found, np.full(shape, 999.0)] if padded else found, -1)
 
     marginal, entropy = rng.normal(1, 0.3, (2, *values.shape))
     passes: list[int] = []
 
     def detail() -> tuple[Any, Any]:
         passes.append(1)
-        padded = [np.concatenate([part, np.full((*shape, 2), 999.0)], -1) for part in (marginal, entropy)]
-        return tuple(padded) if stacked else tuple(tuple(np.moveaxis(part, -1, 0)) for part in (marginal, entropy))
+        wide = tuple(np.concatenate([part, np.full((*shape, 2), 999.0)], -1) for part in (marginal, entropy))
+        return wide if padded else (marginal, entropy)
 
     quantities = ("mean", "precision", "volatility_mean", "volatility_precision")
     recorded = Recorded(
         {quantity: columns(quantity) for quantity in quantities},
         columns("expected_mean"),
-        columns("expected_variance"),
+        columns("expected_precision"),
         rng.normal(1, 0.5, shape),
     )
     labels = pd.RangeIndex(steps) if index is None else index
@@ -116,8 +116,8 @@ def made(
         columns=np.array([order.index(name) for name in names]),
         trajectory=recorded,
         series=Series(values, None, labels, None if subjects is None else tuple(subjects)),
-        last="the last state",
-        held=pd.Series({name: (held or {}).get(name, 0) for name in names}),
+        ended=partial(str, "the last state"),
+        failures=np.array([(held or {}).get(name, 0) for name in order]),
         detail=detail,
         topology=topology,
     )

@@ -12,9 +12,10 @@ import networkx as nx
 import numpy as np
 
 from sostruct.graph import Capacity, Packing, Topology
-from sostruct.networks.hgf import filtering, layout
+from sostruct.networks.hgf import filtering, layout, passes, unrolled
 from sostruct.networks.hgf.blueprint import blueprint
 from sostruct.networks.hgf.filtering import BeliefState
+from sostruct.networks.hgf.nodes import as_scalars
 from sostruct.networks.hgf.packed import PackedHGF, fresh
 from sostruct.networks.hgf.updates import UPDATES, Options
 from sostruct.numerics import double_precision
@@ -32,13 +33,10 @@ SHARED = Capacity(32, 64, 32, 8, 128, 32, 32, frozenset(KINDS), frozenset(FUNCTI
 QUICK = {"xla_backend_optimization_level": 0}
 """Compiles in half the time; these tests spend theirs on compiling. Others run what users run."""
 
-trajectory = jax.jit(
-    filtering.trajectory,
-    static_argnames=("drawn", "detail", "hold", "complete", "bounded"),
-    compiler_options=QUICK,
-)
+trajectory = jax.jit(filtering.trajectory, static_argnames=("detail", "bounded"), compiler_options=QUICK)
 totals = jax.jit(filtering.totals, static_argnames=("detail", "bounded"), compiler_options=QUICK)
-log_evidence = jax.jit(filtering.log_evidence, static_argnames="drawn", compiler_options=QUICK)
+evidence = jax.jit(passes.evidence, static_argnames=("drawn", "axes"), compiler_options=QUICK)
+record = jax.jit(unrolled.record, static_argnames="program", compiler_options=QUICK)
 
 
 @dataclass(frozen=True)
@@ -201,37 +199,41 @@ def filtered(
     double: bool = True,
     **passed: bool,
 ) -> Run:
-    """Run a schedule in float64 (or float32); `passed` goes to `filtering.trajectory`."""
+    """Run a schedule in float64 (or float32); `passed` goes to `filtering.trajectory` or `unrolled.Program`."""
     net, packing = network(system, settings, at_least)
-    drawn = blueprint(packing) if schedule == "unrolled" else None
-    data = padded(system.data, packing) if drawn is None else system.data
     passed = {"detail": True, **passed}
+    begin = start or net.state
+    order = list(packing.names)
+    drawn = blueprint(packing) if schedule == "unrolled" else None
     with double_precision(double):
-        last, found, tally = trajectory(net.wiring, start or net.state, data, system.time_steps, drawn=drawn, **passed)
-        last, found, tally = jax.tree.map(np.asarray, (last, found, tally))
-    order = list(packing.names) if drawn is None else [packing.names[place.slot] for place in drawn.places]
-    steps = len(system.data)
-
-    def column(numbers: Any, place: int) -> np.ndarray:
-        return np.broadcast_to(numbers[place] if isinstance(numbers, tuple) else numbers[:, place], (steps,))
+        if drawn is None:
+            done = trajectory(net.wiring, begin, padded(system.data, packing), system.time_steps, **passed)
+            last, found, tally = jax.tree.map(np.asarray, done)
+        else:
+            order = [packing.names[place.slot] for place in drawn.places]
+            program = passes.program_of(drawn, net.wiring, begin, **{"hold": True, "complete": False, **passed})
+            scalars = as_scalars(net.wiring, begin.beliefs, begin.covariance, drawn)
+            scalars = jax.tree.map(lambda leaf: np.asarray(leaf, float if double else np.float32), scalars)
+            kept = jax.tree.map(np.asarray, record(program, scalars, system.data, system.time_steps))
+            found, tally = unrolled.trajectory_of(program, kept.rows), kept.tally
+            last = unrolled.last_of(program, kept, begin, packing.capacity.input_width)
 
     beliefs: dict[str, dict[str, np.ndarray]] = {quantity: {} for quantity in QUANTITIES}
-    inside = iter(range(steps * len(order)))
     for place, name in enumerate(order):
         if name is None:
             continue
-        beliefs["mean"][name] = column(found.beliefs["mean"], place)
-        beliefs["precision"][name] = column(found.beliefs["precision"], place)
-        beliefs["expected_mean"][name] = column(found.expected_mean, place)
-        with np.errstate(divide="ignore"):
-            beliefs["expected_precision"][name] = 1.0 / column(found.expected_variance, place)
+        beliefs["mean"][name] = found.beliefs["mean"][:, place]
+        beliefs["precision"][name] = found.beliefs["precision"][:, place]
+        beliefs["expected_mean"][name] = found.expected_mean[:, place]
+        beliefs["expected_precision"][name] = found.expected_precision[:, place]
         if system.graph.nodes[name]["kind"] == "volatile":
-            level = place if drawn is None else next(inside)
             for quantity in ("mean", "precision"):
-                beliefs[quantity][f"{name}/volatility"] = column(found.beliefs[f"volatility_{quantity}"], level)
-    held = {name: int(tally.count[place]) for place, name in enumerate(order) if name is not None}
+                beliefs[quantity][f"{name}/volatility"] = found.beliefs[f"volatility_{quantity}"][:, place]
+    # a pass that holds nothing says only whether there was something to hold
+    count = np.full(len(order), not tally) if isinstance(tally, np.ndarray) else tally.count
+    held = {name: int(count[place]) for place, name in enumerate(order) if name is not None}
     scores = [
-        {name: column(part, place) for place, name in enumerate(system.inputs)} if passed["detail"] else {}
+        {name: part[:, place] for place, name in enumerate(system.inputs)} if passed["detail"] else {}
         for part in (found.marginal, found.entropy)
     ]
     return Run(beliefs, found.surprise, *scores, held, last)

@@ -16,10 +16,10 @@ from tests.networks.hgf.handmade import Made, example, made
 
 VARIANTS: list[dict[str, Any]] = [
     {},
-    {"stacked": False},
+    {"padded": False},
     {"missing": 0.4},
     {"subjects": ["anna", "ben", "eve"], "steps": 7},
-    {"subjects": [3], "stacked": False, "missing": 0.5, "index": pd.date_range("2020", periods=40, name="day")},
+    {"subjects": [3], "padded": False, "missing": 0.5, "index": pd.date_range("2020", periods=40, name="day")},
 ]
 
 
@@ -73,14 +73,14 @@ class TestFrames:
         assert table.index.names == ["subject", "time"]
         np.testing.assert_array_equal(table.loc["ben"]["z"], one.numbers["z"]["mean"][1])
 
-    @pytest.mark.parametrize("stacked", [True, False])
+    @pytest.mark.parametrize("padded", [True, False])
     @pytest.mark.parametrize("seed", range(4))
-    def test_levels_inside_volatile_nodes(self, stacked: bool, seed: int) -> None:
+    def test_levels_inside_volatile_nodes(self, padded: bool, seed: int) -> None:
         graph, inputs = example()
         for name in ("a", "b", "w"):
             graph.add_node(name, kind="volatile")
             graph.add_edge(name, "u")
-        one = made(graph, inputs, stacked=stacked, subjects=["anna", "ben"], steps=6, seed=seed)
+        one = made(graph, inputs, padded=padded, subjects=["anna", "ben"], steps=6, seed=seed)
         for quantity in ("volatility_mean", "volatility_precision"):
             table = one.beliefs.frame(quantity)
             assert list(table.columns) == ["a", "b", "w", "y"]
@@ -152,9 +152,9 @@ class TestScores:
         at = dict(zip(one.beliefs.nodes, one.beliefs.columns, strict=True))
         x, z = at["x"], at["z"]
         trajectory.beliefs["mean"][3, x] = trajectory.expected_mean[3, x]
-        trajectory.beliefs["precision"][3, x] = 1.0 / trajectory.expected_variance[3, x]
+        trajectory.beliefs["precision"][3, x] = trajectory.expected_precision[3, x]
         trajectory.expected_mean[5, z] = np.nan
-        trajectory.expected_variance[6, z] = np.inf
+        trajectory.expected_precision[6, z] = 0.0
         excess = one.beliefs.excess
         assert excess["x"][3] == excess["z"][5] == excess["z"][6] == 0.0
         assert (excess["x"].drop(3) != 0.0).all()

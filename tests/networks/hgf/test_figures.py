@@ -138,7 +138,7 @@ class TestBeliefsOverTime:
     def test_numbers_that_are_not_finite_do_not_stop_it(self) -> None:
         one = made(*example())
         one.beliefs.trajectory.beliefs["precision"][3:5] = 0.0
-        one.beliefs.trajectory.expected_variance[6] = np.inf
+        one.beliefs.trajectory.expected_precision[6] = 0.0
         one.beliefs.trajectory.expected_mean[7] = np.nan
         draw_beliefs(one.beliefs)[0].figure.canvas.draw()
 

@@ -11,8 +11,9 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from sostruct.networks.hgf import filtering, layout
+from sostruct.networks.hgf import layout, passes
 from sostruct.networks.hgf.blueprint import blueprint
+from sostruct.networks.hgf.passes import SINGLE
 from sostruct.numerics import double_precision
 from tests.networks.hgf.reference_parts import explicit
 from tests.networks.hgf.schedules import (
@@ -24,10 +25,10 @@ from tests.networks.hgf.schedules import (
     Settings,
     System,
     deviations,
+    evidence,
     example,
     filtered,
     held,
-    log_evidence,
     network,
     padded,
     totals,
@@ -165,8 +166,8 @@ def test_log_evidence_is_minus_the_summed_surprise(schedule: str, request: pytes
     drawn = blueprint(packing) if schedule == "unrolled" else None
     data = SYSTEM.data if drawn is not None else padded(SYSTEM.data, packing)
     with double_precision():
-        evidence = log_evidence(net.wiring, net.state, data, SYSTEM.time_steps, drawn=drawn)
-    assert float(evidence) == pytest.approx(-whole.surprise.sum(), rel=1e-12)
+        found = evidence(net.wiring, net.state, data, SYSTEM.time_steps, drawn=drawn, axes=SINGLE)
+    assert float(found) == pytest.approx(-whole.surprise.sum(), rel=1e-12)
 
 
 # Inputs whose noise is volatile, and predictions that are held
@@ -215,7 +216,7 @@ def test_an_invalid_level_inside_an_input_is_found_and_held(schedule: str) -> No
     net, packing = network(system, settings)
     for drawn, data in ((None, padded(OUTLIER, packing)), (blueprint(packing), OUTLIER)):
         with double_precision():
-            assert np.isnan(log_evidence(net.wiring, net.state, data, None, drawn=drawn))
+            assert np.isnan(evidence(net.wiring, net.state, data, None, drawn=drawn, axes=SINGLE))
 
 
 def test_a_level_inside_a_node_is_a_node(packed: Run) -> None:
@@ -267,7 +268,7 @@ def test_an_input_may_equal_its_prediction(schedule: str) -> None:
 
     def evidence(strength: jax.Array) -> jax.Array:
         wiring = replace(net.wiring, strength=strength)
-        return filtering.log_evidence(wiring, net.state, jnp.asarray(data), None, drawn)
+        return passes.evidence(wiring, net.state, jnp.asarray(data), None, drawn, SINGLE)
 
     with double_precision():
         slope = np.asarray(jax.jit(jax.grad(evidence), compiler_options=QUICK)(jnp.asarray(net.wiring.strength)))
