@@ -36,9 +36,10 @@ class Size:
     population: int = 64
     random_edits: int = 50
     repeats: int = 30
+    rounds: int = 5
 
 
-QUICK = Size(500, 100, (10, 50), (10,), 100, 50, (10,), 4, 10, 3)
+QUICK = Size(500, 100, (10, 50), (10,), 100, 50, (10,), 4, 10, 3, 2)
 
 
 @dataclass
@@ -161,6 +162,12 @@ def fastest(answer: Mapping[str, Any], *path: str, prefix: str = "") -> float | 
     inner = at(answer, *path) if path else answer
     repeated = at(inner or {}, f"{prefix}repeated")
     return None if repeated is None else min(repeated)
+
+
+def typical(pairs: Sequence[tuple[float | None, float | None]]) -> float | None:
+    """The median over rounds of the ratio of two measurements, which stood next to each other in every round."""
+    found = [a / b for a, b in pairs if a is not None and b is not None]
+    return statistics.median(found) if len(found) == len(pairs) else None
 
 
 def scaled(value: float | None, factor: float) -> float | None:

@@ -43,6 +43,7 @@ from experiments.hgf_speed.laboratory import (
     ratio,
     scaled,
     shown,
+    typical,
 )
 from experiments.hgf_speed.systems import (
     SIX,
@@ -194,16 +195,38 @@ def section_a(lab: Laboratory) -> Section:
         ("Agreement.", [{"compared": "all beliefs of ours (unrolled) and pyhgf", "largest difference": difference}])
     )
 
-    ours, packed = filter_three(lab, True, "unrolled"), filter_three(lab, True, "packed")
-    later = median(ours)
-    found.goal("a later call: pyhgf / ours, both float64", ">= 5", ratio(median(peers[True]), later), lambda x: x >= 5)
-    found.goal("a later call: pyhgf in float32 / ours", "-", ratio(median(peers[False]), later))
+    rounds: list[dict[str, Answer]] = []
+    for number in range(lab.size.rounds):
+        job = {"graph": three_level(), "inputs": ["n0"], "data": _rate(lab, 0), "round": number}
+        own = {"graph": three_level(), "data": _rate(lab, 0), "options": {"schedule": "unrolled"}, "round": number}
+        rounds.append({"ours": lab.ours("filter", True, **own), "double": lab.peer("filter", x64=True, **job)})
+        rounds[-1] |= {"hand": lab.ours("hand", True, data=_rate(lab, 0), x64=True, sets=2, round=number)}
+        rounds[-1] |= {"single": lab.peer("filter", x64=False, **job)}
+    table = [
+        calls(name, one[key], *path) | {"round": number}
+        for number, one in enumerate(rounds)
+        for key, name, path in (
+            ("ours", "sostruct, unrolled, loop flag", ()),
+            ("hand", "by hand, as delivered, loop flag", ("delivered",)),
+            ("double", "pyhgf input_data, float64", ()),
+            ("single", "pyhgf input_data, float32", ()),
+        )
+    ]
+    found.tables.append(("Rounds: these four after each other, every one in a fresh process.", table))
+
+    def compared(key: str, measure: Callable[[Answer], float | None]) -> float | None:
+        return typical([(measure(one[key]), measure(one["ours"])) for one in rounds])
+
+    for key, what in (("double", "float64"), ("single", "float32")):
+        for measured, name in (("first", "first"), ("second", "second")):
+            goal = 2 if measured == "first" else 5
+            reached = compared(key, lambda answer, measured=measured: at(answer, measured))
+            found.goal(f"{name} call: pyhgf in {what} / ours", f">= {goal}", reached, lambda x, goal=goal: x >= goal)
+        found.goal(f"later calls: pyhgf in {what} / ours", "-", compared(key, median))
     for program, what in (("delivered", "as delivered"), ("beliefs", "states and surprise")):
-        by_hand = median(hand_three(lab, True), program)
-        found.goal(f"a later call: ours / by hand, {what}", "<= 1.5", ratio(later, by_hand), lambda x: x <= 1.5)
-    for x64 in (True, False):
-        firsts = ratio(at(peers[x64], "first"), at(ours, "first"))
-        found.goal(f"first call: pyhgf ({'float64' if x64 else 'float32'}) / ours", ">= 2", firsts, lambda x: x >= 2)
+        reached = typical([(median(one["ours"]), median(one["hand"], program)) for one in rounds])
+        found.goal(f"later calls: ours / by hand, {what}", "<= 1.5", reached, lambda x: x <= 1.5)
+    ours, packed = filter_three(lab, True, "unrolled"), filter_three(lab, True, "packed")
     for answer, name in ((ours, "unrolled"), (packed, "packed")):
         count = [other["compilations"] for other in answer.get("others", ())]
         total = float(sum(count)) if count else None
@@ -289,9 +312,20 @@ def section_c(lab: Laboratory) -> Section:
     peer = lab.peer("vmap", **job)
     rows += [calls(f"pyhgf, {route}", peer, route) for route in ("api", "scan")]
     found.tables = [("Calls.", rows)]
-    ours = median(vmap_three(lab, True))
+    rounds = [
+        (
+            lab.ours("vmap", True, graph=three_level(), data=_sets(lab), x64=True, round=number),
+            lab.peer("vmap", **job, round=number),
+        )
+        for number in range(lab.size.rounds)
+    ]
+    table = []
+    for number, (ours, peer) in enumerate(rounds):
+        table.append(calls("sostruct, loop flag", ours) | {"round": number})
+        table += [calls(f"pyhgf, {route}", peer, route) | {"round": number} for route in ("api", "scan")]
+    found.tables.append(("Rounds: these after each other, ours and pyhgf in fresh processes.", table))
     for route in ("api", "scan"):
-        times = ratio(median(peer, route), ours)
+        times = typical([(median(peer, route), median(ours)) for ours, peer in rounds])
         found.goal(f"parameter sets: pyhgf ({route}) / ours", ">= 1", times, lambda x: x >= 1)
     return found
 

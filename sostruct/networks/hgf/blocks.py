@@ -53,6 +53,9 @@ from sostruct.networks.hgf.updates import Prediction, VolatilityMessage, volatil
 _T = TypeVar("_T")
 _Beliefs = dict[str, Array]
 
+_ROW = 8
+"""Columns of one table: XLA puts rows of up to so many together inside the loop's own arithmetic, others by copies."""
+
 
 class _Down(NamedTuple):
     """The predictions of a step.
@@ -97,14 +100,14 @@ class _Settled(NamedTuple):
 
     Attributes:
         beliefs: by name [slot].
-        table: rows of `_Row` [slot, column].
+        table: rows of `_Row`, as several [slot, column].
         below: precision and error that the inputs below each node bring it [slot]; see `evidence.Upward`.
         news: [slot].
         invalid: [slot].
     """
 
     beliefs: _Beliefs
-    table: Array
+    table: tuple[Array, ...]
     below: tuple[Array, Array]
     news: Array
     invalid: Array
@@ -290,14 +293,15 @@ class PackedSchedule:
             _select(kind_of, self.input_kinds, causes),
         )
 
-    def _rows(self, row: _Row) -> Array:
-        """Rows of the table, of the columns that are read."""
-        return jnp.stack([part for part, read in zip(jax.tree.leaves(row), self.columns, strict=True) if read], -1)
+    def _rows(self, row: _Row) -> tuple[Array, ...]:
+        """Rows of the tables, of the columns that are read."""
+        read = [part for part, read in zip(jax.tree.leaves(row), self.columns, strict=True) if read]
+        return tuple(jnp.stack(read[first : first + _ROW], -1) for first in range(0, len(read), _ROW))
 
-    def _below(self, table: Array, child: Array) -> _Row:
+    def _below(self, table: tuple[Array, ...], child: Array) -> _Row:
         """Rows of children; what is never read is 0."""
-        found = iter(jnp.moveaxis(at(table, child), -1, 0))
-        none = jnp.zeros(child.shape, table.dtype)
+        found = iter([column for part in table for column in jnp.moveaxis(at(part, child), -1, 0)])
+        none = jnp.zeros(child.shape, table[0].dtype)
         parts = [next(found) if read else none for read in self.columns]
         told = 3 + len(VolatilityMessage._fields)
         message, volatility = ValueMessage(*parts[:3]), VolatilityMessage(*parts[3:told])
@@ -328,7 +332,10 @@ class PackedSchedule:
         none = jnp.zeros(self.capacity.slots, value.dtype)
         start = _Settled(
             {name: all.at[:width].set(observed[name]) for name, all in state.items()},
-            jnp.zeros((self.capacity.slots, rows_of_inputs.shape[1]), value.dtype).at[:width].set(rows_of_inputs),
+            tuple(
+                jnp.zeros((self.capacity.slots, part.shape[1]), value.dtype).at[:width].set(part)
+                for part in rows_of_inputs
+            ),
             (none, none),
             none.at[:width].set(counts),
             jnp.zeros(self.capacity.slots, jnp.int32).at[:width].set(invalid),

@@ -101,17 +101,26 @@ def recorder(program: Program, axes: Axes) -> Any:
 
 
 def evidence(
-    wiring: Wiring, start: BeliefState, inputs: Numbers, time_steps: Numbers | None, drawn: Blueprint | None, axes: Axes
+    wiring: Wiring,
+    start: BeliefState,
+    inputs: Numbers,
+    time_steps: Numbers | None,
+    drawn: Blueprint | None,
+    axes: Axes,
+    complete: bool = False,
 ) -> Float[Array, ""]:
-    """Minus the joint surprise summed over steps and subjects, nats; nan where a belief is invalid at any step."""
+    """Minus the joint surprise summed over steps and subjects, nats; nan where a belief is invalid at any step.
+
+    `complete` promises that no input is missing.
+    """
     if drawn is None:
         return jnp.sum(_packed(filtering.log_evidence, wiring, axes, start, inputs, time_steps))
-    program = program_of(drawn, wiring, start, hold=False, complete=False)
+    program = program_of(drawn, wiring, start, hold=False, complete=complete)
     network = as_scalars(wiring, start.beliefs, start.covariance, drawn)
     return jnp.sum(_unrolled(partial(unrolled.log_evidence, program), network, axes, inputs, time_steps))
 
 
-log_evidence = jax.jit(evidence, static_argnums=(4, 5))
+log_evidence = jax.jit(evidence, static_argnums=(4, 5, 6))
 """`evidence`, compiled; networks of a shape share it."""
 
 

@@ -74,7 +74,7 @@ class Runner:
     def _unrolled(self, drawn: Blueprint, series: Series, start: BeliefState, axes: Axes, strict: bool) -> Beliefs:
         """Two loops fewer inside where nothing is held and nothing is missing; what breaks down is looked for when
         something did."""
-        complete = not np.isnan(series.values).any()
+        complete = _complete(series)
         program, done = self._recorded(drawn, series, start, axes, hold=not strict, complete=complete)
         tally = None
         if not strict:
@@ -126,16 +126,18 @@ class Runner:
         values: Numbers
         elapsed: Numbers | None
         context: AbstractContextManager[object] = nullcontext()
+        complete = False
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((inputs, time_steps))):
             values, elapsed = passes.traced_series(self.inputs, inputs, time_steps)
         else:
             series = self.read(inputs, time_steps)
             values, elapsed = series.values, series.time_steps
+            complete = _complete(series)
             if not self.traced:
                 (wiring, start), context = self.arrays, double_precision(self.double)
         axes = passes.axes_of(start, values, elapsed)
         with context:
-            evidence: Float[Array, ""] = passes.log_evidence(wiring, start, values, elapsed, self.drawn, axes)
+            evidence: Float[Array, ""] = passes.log_evidence(wiring, start, values, elapsed, self.drawn, axes, complete)
         return evidence
 
     def read(self, inputs: Any, time_steps: Any) -> Series:
@@ -214,10 +216,14 @@ class Runner:
     def _detail(self, start: BeliefState, series: Series) -> tuple[Any, Any]:
         axes = passes.axes_of(start, series.values, series.time_steps)
         if self.drawn is not None:
-            complete = not np.isnan(series.values).any()
+            complete = _complete(series)
             program, done = self._recorded(self.drawn, series, start, axes, hold=True, complete=complete, detail=True)
             kept = trajectory_of(program, done.rows)
             return kept.marginal, kept.entropy
         with double_precision(self.double):
             found: tuple[Any, Any] = passes.detail(self.arrays[0], start, series.values, series.time_steps, axes)
         return found
+
+
+def _complete(series: Series) -> bool:
+    return not np.isnan(series.values).any()

@@ -132,7 +132,7 @@ def _scan(program: Program, network: Scalars, inputs: Array, time_steps: Array |
 _MEAN, _PRECISION, _SURPRISE = "expected mean", "expected precision", "surprise"
 _MARGINAL, _ENTROPY = "marginal", "entropy"
 _ROW = 8
-"""Numbers in a row from which on XLA makes it by copies instead of within the loop's own arithmetic."""
+"""Numbers in a row: XLA puts up to so many together inside the loop's own arithmetic, others by copies."""
 
 
 def _widths(program: Program) -> dict[str, int]:
