@@ -7,6 +7,7 @@ state or an input has several uncertain value parents, and whether inputs that a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import reduce
 from typing import NamedTuple, final
@@ -14,14 +15,14 @@ from typing import NamedTuple, final
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Bool
 from numpy.typing import NDArray
 
 from sostruct.graph import Capacity, Packing, Topology, pack
 from sostruct.networks.hgf.couplings import Real
 from sostruct.networks.hgf.kinds import KINDS
 from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractKind, AbstractLatent
-from sostruct.networks.hgf.updates import Options, Prediction, bounded
+from sostruct.networks.hgf.updates import Options, Prediction, largest_exponent
 from sostruct.numerics import Numbers
 
 VOLATILITY = "volatility couplings"
@@ -229,11 +230,22 @@ def invalid_code(mean: Real, variance: Real, posterior: Mapping[str, Real]) -> A
     A prediction has diverged when it is not finite or its variance has reached the bound of `updates.bounded`, which
     happens when a volatility parent has run away.
     """
+    predicted, finite, positive = _tests(mean, variance, posterior)
+    return jnp.where(predicted, jnp.where(finite, jnp.where(positive, 0, 1), 2), 3).astype(jnp.int32)
+
+
+def valid(mean: Real, variance: Real, posterior: Mapping[str, Real]) -> Bool[Array, ...]:
+    """Whether `invalid_code` is 0."""
+    predicted, finite, positive = _tests(mean, variance, posterior)
+    return predicted & finite & positive
+
+
+def _tests(mean: Real, variance: Real, posterior: Mapping[str, Real]) -> tuple[Array, Array, Array]:
     precisions = (numbers for name, numbers in posterior.items() if name.endswith("precision"))
     positive = reduce(jnp.logical_and, (numbers > 0.0 for numbers in precisions))
     finite = reduce(jnp.logical_and, (jnp.isfinite(numbers) for numbers in posterior.values()))
-    predicted = jnp.isfinite(mean) & (variance < 0.99 * jnp.exp(bounded(jnp.full_like(variance, jnp.inf))))
-    return jnp.where(predicted, jnp.where(finite, jnp.where(positive, 0, 1), 2), 3).astype(jnp.int32)
+    largest = 0.99 * math.exp(largest_exponent(variance.dtype))
+    return jnp.isfinite(mean) & (variance < largest), finite, positive
 
 
 def admitted(

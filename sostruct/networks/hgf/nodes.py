@@ -31,7 +31,7 @@ from sostruct.networks.hgf.kinds.base import (
     ValueMessage,
     latent_message,
 )
-from sostruct.networks.hgf.layout import COPARENTS, INPUT_COPARENTS, TANGLED, Wiring, admitted, invalid_code
+from sostruct.networks.hgf.layout import COPARENTS, INPUT_COPARENTS, TANGLED, Wiring, admitted, valid
 from sostruct.networks.hgf.scoring import Score, Seen, score
 from sostruct.networks.hgf.updates import AbstractChildren, Options, Prediction, VolatilityMessage, volatility_message
 
@@ -70,14 +70,15 @@ class Step(NamedTuple):
         nodes: beliefs.
         mean: mh.
         variance: 1 / ph.
-        invalid: codes of `layout.CAUSES`.
+        invalid: codes of `layout.CAUSES` where predictions are held, else whether there is a cause; None where there
+            cannot be one.
         score: surprises.
     """
 
     nodes: tuple[_State, ...]
     mean: tuple[Real, ...]
     variance: tuple[Real, ...]
-    invalid: tuple[Array, ...]
+    invalid: tuple[Array | None, ...]
     score: Score
 
 
@@ -168,7 +169,7 @@ class UnrolledSchedule:
             exact = self._linear(inner, before, nodes, values, news)
         told: dict[int, _Told] = {}
         after: dict[int, _State] = {}
-        invalid: dict[int, Array] = {}
+        invalid: dict[int, Array | None] = {}
         for place in self.places:
             slot = place.slot
             if place.observed:
@@ -254,19 +255,19 @@ class UnrolledSchedule:
 
     def _observe(
         self, place: Place, own: _State, prediction: Prediction, value: Real, news: Array
-    ) -> tuple[_State, _Told, Array]:
+    ) -> tuple[_State, _Told, Array | None]:
         kind = KINDS[place.kind]
         assert isinstance(kind, AbstractInput)
         after = kind.observe(self.parameters[place.slot], own, prediction, value, self.options)
         message, counts = kind.input_message(prediction, value), jnp.ones_like(value)
-        cause = jnp.zeros((), jnp.int32)
+        cause = None
         if self.hold:
             after, _, cause = admitted(kind, own, prediction, after, news, True)
         elif not self.complete:
             held = kind.held(own, prediction)
             after = {name: jnp.where(news, after[name], held[name]) for name in held}
         if kind.state and not self.hold:
-            cause = invalid_code(prediction.mean, prediction.variance, {name: after[name] for name in kind.state})
+            cause = ~valid(prediction.mean, prediction.variance, {name: after[name] for name in kind.state})
         if not self.complete:
             counts = news.astype(value.dtype)
             message = ValueMessage(*(counts * part for part in message))
@@ -276,11 +277,11 @@ class UnrolledSchedule:
 
     def _update(
         self, place: Place, own: _State, prediction: Prediction, children: _Listed
-    ) -> tuple[_State, _Told, Array]:
+    ) -> tuple[_State, _Told, Array | None]:
         kind = KINDS[place.kind]
         assert isinstance(kind, AbstractLatent)
         after, learnt = kind.held(own, prediction), jnp.zeros((), jnp.bool_)
-        cause = jnp.zeros((), jnp.int32)
+        cause = None
         held, certain = after, self.complete and not self.correlated
         if self.informed[place.slot] or self.correlated:
             after = kind.posterior(own, prediction, children, self.options)
@@ -290,9 +291,7 @@ class UnrolledSchedule:
         elif not certain:
             after = {name: jnp.where(learnt, after[name], held[name]) for name in held}
         if kind.varies and not self.hold:
-            cause = invalid_code(
-                prediction.mean, prediction.variance, {name: after[name] for name in beliefs_of(place)}
-            )
+            cause = ~valid(prediction.mean, prediction.variance, {name: after[name] for name in beliefs_of(place)})
         news = learnt.astype(prediction.mean.dtype)
         if not kind.varies:
             prediction = prediction._replace(variance=jnp.ones_like(prediction.variance))

@@ -8,6 +8,7 @@ buffer to fill and a function to compile. Columns of the rows get their meaning 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, NamedTuple, final
 
 import jax
@@ -115,8 +116,8 @@ def _scan(program: Program, network: Scalars, inputs: Array, time_steps: Array |
         known = value if program.complete else jnp.where(news, value, 0.0)
         clock = Clock(one if regular else elapsed, regular)
         nodes, covariance, step = schedule.step(nodes, covariance, known, news, clock)
-        invalid = jnp.stack(step.invalid)
-        tally = marked(tally, invalid, count) if program.hold else tally & jnp.all(invalid == 0)
+        causes = [cause for cause in step.invalid if cause is not None]
+        tally = marked(tally, jnp.stack(causes), count) if program.hold else reduce(_and_not, causes, tally)
         if row is None:
             return (nodes, covariance, tally, count + step.score.joint), None
         return (nodes, covariance, tally, count + 1), row(step)
@@ -127,6 +128,10 @@ def _scan(program: Program, network: Scalars, inputs: Array, time_steps: Array |
     elapsed = None if time_steps is None else jnp.asarray(time_steps, number)
     start = jnp.zeros((), jnp.int32) if row is not None else jnp.zeros((), number)
     return jax.lax.scan(body, (network.nodes, network.covariance, tally, start), (jnp.asarray(inputs, number), elapsed))
+
+
+def _and_not(sound: Array, broken: Array) -> Array:
+    return sound & ~broken
 
 
 _MEAN, _PRECISION, _SURPRISE = "expected mean", "expected precision", "surprise"

@@ -7,7 +7,7 @@ from sostruct.networks.hgf.updates.base import (
     Options,
     Prediction,
     VolatilityMessage,
-    bounded,
+    largest_exponent,
     volatility_message,
 )
 from sostruct.networks.hgf.updates.ehgf import Ehgf
@@ -25,6 +25,6 @@ __all__ = [
     "Options",
     "Prediction",
     "VolatilityMessage",
-    "bounded",
+    "largest_exponent",
     "volatility_message",
 ]

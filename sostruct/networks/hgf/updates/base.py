@@ -11,7 +11,7 @@ import abc
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, TypeVar, final
+from typing import Any, ClassVar, NamedTuple, TypeVar, final
 
 import jax.numpy as jnp
 import numpy as np
@@ -155,7 +155,12 @@ class Options:
 
 def bounded(exponent: Real) -> Real:
     """A log variance whose exponential and its square are finite in the precision at hand."""
-    return jnp.minimum(exponent, 0.4 * math.log(float(np.finfo(exponent.dtype).max)))
+    return jnp.minimum(exponent, largest_exponent(exponent.dtype))
+
+
+def largest_exponent(dtype: np.dtype[Any]) -> float:
+    """See `bounded`."""
+    return 0.4 * math.log(float(np.finfo(dtype).max))
 
 
 def volatility_message(prediction: Prediction, mean: Real, variance: Real, news: Real) -> VolatilityMessage:

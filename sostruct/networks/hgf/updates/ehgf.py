@@ -40,7 +40,7 @@ class Ehgf(AbstractUpdate):
         sharp = 1.0 / prediction.variance
         added, error = children.value_terms(options.point(previous, prediction.mean), prediction.variance)
         volatile = children.volatile
-        step = (error + children.sum(_error)) / jnp.where(volatile, sharp, sharp + added)
+        step = (error + children.sum(_error)) * jnp.where(volatile, prediction.variance, 1.0 / (sharp + added))
         mean = prediction.mean + step
         if not options.at_prediction:
             added = jnp.where(volatile, children.value_terms(mean, prediction.variance)[0], added)
