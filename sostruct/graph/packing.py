@@ -35,7 +35,7 @@ BLOCK = 8
 """Nodes per block: fewer mean more turns of a sweep, more mean more padding."""
 NODE_FLOOR = 8
 DEGREE_FLOOR = 4
-EDGE_FLOOR = 16
+EDGE_FLOOR = 64
 WINDOW_FLOOR = 16
 
 Ints: TypeAlias = NDArray[np.int32]

@@ -225,7 +225,7 @@ def test_capacity_is_the_smallest_power_of_two_above_the_floors(topology):
     fits(capacity.latent_width, topology.size - inputs, 8)
     fits(capacity.blocks, (packing.block_node[:, 1] > 0).sum(), 1)
     fits(capacity.degree, max(parents, default=0), 4)
-    fits(capacity.edges, len(topology.edges), 16)
+    fits(capacity.edges, len(topology.edges), 64)
     fits(capacity.window, max(hidden, default=0), 16)
     fits(capacity.fan, max(children, default=0), 4)
     assert capacity.kinds == {node.kind for node in topology.nodes}
@@ -289,7 +289,7 @@ def test_a_growing_graph_meets_few_capacities():
 def test_slots_of_a_small_graph(small):
     packing = pack(small, inputs=("volume", "price"))
     assert packing.capacity == Capacity(
-        8, 8, 2, 4, 16, 16, 4, frozenset({"continuous"}), frozenset({"identity", "tanh"})
+        8, 8, 2, 4, 64, 16, 4, frozenset({"continuous"}), frozenset({"identity", "tanh"})
     )
     assert packing.capacity.slots == 24
     assert packing.slot == {"volume": 0, "price": 1, "level": 8, "turbulence": 9}
@@ -323,7 +323,7 @@ def test_padding_of_a_mixed_graph_takes_defaults():
 
 def test_an_empty_graph_packs():
     packing = pack(Topology())
-    assert packing.capacity == Capacity(8, 8, 1, 4, 16, 16, 4, frozenset(), frozenset())
+    assert packing.capacity == Capacity(8, 8, 1, 4, 64, 16, 4, frozenset(), frozenset())
     assert not packing.mask.any()
     assert packing.inputs == ()
     assert pack(Topology(), inputs=()).slot == {}
