@@ -7,24 +7,29 @@ without leaving a folder that looks like a run. Heavy imports come after the set
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sostruct.app.configuration import OPT_IN, Settings
 from sostruct.app.footprint import remove_empty
 from sostruct.app.foreign import check_hydra_targets
+from sostruct.app.naming import register_resolvers
+from sostruct.app.sweep import Sweep, prepared
 from sostruct.errors import ConfigError, SostructError
+
+_ALLOWED = "SOSTRUCT_ALLOW_EXTERNAL_TARGETS"
+_SWEEPING = "SOSTRUCT_SWEEPING"
+"""Both set for the processes of a launcher from what was typed; whatever they were before is overwritten."""
 
 _INTERNALS = ("full_key:", "object_type=", "reference_type=", "Config search path", "provider=")
 
@@ -35,8 +40,7 @@ def _configs() -> str:
     return str(shipped if shipped.is_dir() else package.parent / "conf")
 
 
-def _run_id() -> str:
-    return f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{secrets.token_hex(2)}"
+register_resolvers()  # here, so that the processes of a launcher, which import this module, know them too
 
 
 @hydra.main(version_base="1.3", config_path=_configs(), config_name="config")
@@ -49,10 +53,30 @@ def _app(config: DictConfig) -> None:
             remove_empty(folder)
 
 
+def _job(config: DictConfig, folder: Path, overrides: list[str]) -> None:
+    """A job of a sweep, or several that run together. Nothing is raised: what goes wrong is in the job's folder."""
+    if config.run.plan is None:
+        from sostruct.app.jobs import carry_out
+
+        carry_out(config, folder, overrides, external=_allowed())
+        return
+    from sostruct.app.together import carry_out_together
+
+    carry_out_together(config, folder, overrides, external=_allowed())
+
+
 def _run(config: DictConfig, folder: Path, overrides: list[str]) -> None:
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        if os.environ.get(_SWEEPING) != "1":
+            raise ConfigError(
+                "Cannot sweep here. This is because a config asks for it (hydra.mode or hydra/sweeper), and sweeps are "
+                "asked for on the command line. Try `sostruct -m`, with Hydra's own sweeper."
+            )
+        _job(config, folder, overrides)
+        return
     from sostruct.app.session import resume, start
 
-    external = _opted_in(sys.argv[1:])
+    external = _allowed()
     if config.run.resume is None:
         start(config, folder, overrides, external=external)
         return
@@ -69,6 +93,11 @@ def _opted_in(arguments: list[str]) -> bool:
     """Whether the command line itself, the last word counting, allows targets outside sostruct."""
     given = [value for name, _, value in (word.partition("=") for word in arguments) if name.lstrip("+") == OPT_IN]
     return bool(given) and given[-1].strip().lower() in ("true", "yes", "on", "1")
+
+
+def _allowed() -> bool:
+    """Whether the command line allows targets outside sostruct; a launcher's processes have it from the first one."""
+    return os.environ.get(_ALLOWED) == "1" and _ALLOWED not in HydraConfig.get().job.env_set
 
 
 @contextmanager
@@ -118,11 +147,35 @@ def main() -> None:
     """Entry point of the console script."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     ConfigStore.instance().store(name="schema", node=Settings)
-    OmegaConf.register_new_resolver("run_id", _run_id, use_cache=True, replace=True)
+    sweep = None
     with _refusals():
-        if not _opted_in(sys.argv[1:]):
+        trusted = _opted_in(sys.argv[1:])
+        os.environ[_ALLOWED] = "1" if trusted else "0"
+        if not trusted:
             check_hydra_targets(sys.argv[1:], _configs())
-        _app()
+        sweep = prepared(sys.argv[1:], _configs())
+        os.environ[_SWEEPING] = "0" if sweep is None else "1"
+        if sweep is None:
+            _app()
+    if sweep is not None:
+        sys.exit(_swept(sweep))
+
+
+def _swept(sweep: Sweep) -> int:
+    """Runs a sweep to its report; 1 where a job is not done, 2 where there could be no sweep."""
+    from sostruct.app.progress import Watch, shown, summary
+
+    watch = Watch(sweep)
+    with _refusals():
+        sys.argv[1:] = sweep.arguments
+        with shown(watch, wanted=sweep.progress):
+            _app()
+    left = summary(watch)
+    with _refusals():
+        from sostruct.app.reporting import report_sweep
+
+        report_sweep(sweep.folder, sweep.report)
+    return 1 if left else 0
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ OPT_IN = "run.allow_external_targets"
 
 
 @dataclass
-class DiscoverySettings:
-    """What may be in a graph, and how likely it is beforehand (`discovery.CausalDiscovery`)."""
+class NetworkSettings:
+    """How nodes predict, what may be in their graph, and how likely it is beforehand (`discovery.CausalDiscovery`)."""
 
     expected_parents: float = 2.0
     ridge: float = 1.0
@@ -40,13 +40,27 @@ class ControllerSettings:
 
 @dataclass
 class RunSettings:
-    """How a run is carried out; none of it changes a result, except the number of threads in the last digits."""
+    """How a run is carried out; none of it changes a result, except the last digits, which depend on the number of
+    threads and on whether a run is part of a population."""
 
     resume: str | None = None
     allow_external_targets: bool = False
     progress: bool = True
     report: bool = True
     threads: int | None = None
+    population: int | None = None
+    plan: str | None = None
+    batch: int | None = None
+
+
+@dataclass
+class ReportSettings:
+    """What the tables and figures at the end of a sweep show (`reports.sweep.SweepOptions`)."""
+
+    metrics: list[str] | None = None
+    baseline: str | None = None
+    replicate: str = "seed"
+    confidence: float = 0.95
 
 
 @dataclass
@@ -66,9 +80,13 @@ class Settings:
     name: str = "discovery"
     seed: int = 0
     task: Any = None
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    trigger: Any = None
+    accept: Any = None
+    restraint: Any = None
     growth: Any = None
-    discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     controller: ControllerSettings = field(default_factory=ControllerSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
     run: RunSettings = field(default_factory=RunSettings)
     jax: JaxSettings = field(default_factory=JaxSettings)
 

@@ -12,6 +12,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -39,16 +40,25 @@ def describe_environment(schema: int, seed: int, overrides: Sequence[str], task:
         "seed": seed,
         "task": dict(task),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "versions": package_versions(),
         "platform": platform.platform(),
         "device": f"{device.platform}: {device.device_kind}",
         "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
-def limit_threads(threads: int) -> None:
+def package_versions() -> dict[str, str | None]:
+    """Versions of what numbers depend on."""
+    return {name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+
+
+def limit_threads(threads: int, job: int = 0) -> None:
     """Confines this process to `threads` processors, before any library starts its pools.
+
+    Args:
+        threads: how many.
+        job: number of the job in its sweep: neighbouring jobs get different processors.
 
     Raises:
         ConfigError: the number is not positive, exceeds what is there, or the platform cannot do it.
@@ -58,13 +68,19 @@ def limit_threads(threads: int) -> None:
             "Cannot set run.threads. This is because this platform does not let a process choose its processors. Try "
             "leaving it out."
         )
-    available = sorted(os.sched_getaffinity(0))
+    available = _processors()
     if not 1 <= threads <= len(available):
         raise ConfigError(
             f"Cannot run on {threads} threads. This is because this machine offers 1 to {len(available)}. Try "
             "run.threads=1."
         )
-    os.sched_setaffinity(0, available[:threads])
+    os.sched_setaffinity(0, {available[(job * threads + number) % len(available)] for number in range(threads)})
+
+
+@cache
+def _processors() -> list[int]:
+    """What this process might use when it was first asked: a launcher's processes run one job after another."""
+    return sorted(os.sched_getaffinity(0))
 
 
 def _version(package: str) -> str | None:
@@ -74,7 +90,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit of the checkout this package runs from, "+" appended when files differ from it; None outside one."""
     here = Path(__file__).parent
 
@@ -89,5 +105,5 @@ def _commit() -> str | None:
 
     if git("ls-files", "--error-unmatch", str(here / "environment.py")) is None:
         return None
-    commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
-    return None if commit is None else commit + ("+" if changes else "")
+    head, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
+    return None if head is None else head + ("+" if changes else "")

@@ -16,7 +16,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.utils import get_object
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sostruct.app.configuration import OPT_IN, targets
@@ -42,11 +42,7 @@ def check_hydra_targets(arguments: Sequence[str], configs: str) -> None:
     parser = OverridesParser.create()
     try:
         overrides = [text for text in given.overrides if not parser.parse_override(text).is_sweep_override()]
-        if given.config_dir and not searched:
-            overrides.append(f"hydra.searchpath=['file://{Path(given.config_dir).absolute()}']")
-        place = str(Path(given.config_path or configs).absolute())
-        with initialize_config_dir(config_dir=place, version_base="1.3"):
-            config = compose(given.config_name or "config", overrides=overrides, return_hydra_config=True)
+        config = composed(given, overrides, configs)
     except (HydraException, OmegaConfBaseException, ValueError):
         return  # what does not compose is refused, in Hydra's own words, by the run itself
     for key, target in targets(OmegaConf.to_container(config.hydra, resolve=False), "hydra"):
@@ -55,6 +51,22 @@ def check_hydra_targets(arguments: Sequence[str], configs: str) -> None:
                 f"Cannot use {key} with the target {target!r}. This is because Hydra would run it and it is neither "
                 f"Hydra's nor sostruct's. Try {OPT_IN}=true on the command line if you trust these configs."
             )
+
+
+def composed(given: Any, overrides: Sequence[str], configs: str) -> DictConfig:
+    """The settings that these overrides make, Hydra's own among them.
+
+    Args:
+        given: the parsed command line, for its configs.
+        overrides: none of which sweeps.
+        configs: the folder of the shipped configs.
+    """
+    words = list(overrides)
+    if given.config_dir and not any("hydra.searchpath" in word for word in words):
+        words.append(f"hydra.searchpath=['file://{Path(given.config_dir).absolute()}']")
+    place = str(Path(given.config_path or configs).absolute())
+    with initialize_config_dir(config_dir=place, version_base="1.3"):
+        return compose(given.config_name or "config", overrides=words, return_hydra_config=True)
 
 
 def _is_own(target: Any) -> bool:

@@ -8,7 +8,7 @@ is not finished.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,23 @@ from sostruct.app.configuration import Settings, accepts, instantiate
 from sostruct.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
+    from sostruct.control.run import EpochReport
     from sostruct.discovery.estimator import CausalDiscovery
+    from sostruct.discovery.result import Discovery
     from sostruct.tasks import Task
 
 CONFIG = "config.yaml"
 
 
-def start(config: DictConfig, folder: Path, overrides: Sequence[str], *, external: bool) -> None:
+def start(
+    config: DictConfig,
+    folder: Path,
+    overrides: Sequence[str],
+    *,
+    external: bool,
+    quiet: bool = False,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> None:
     """Runs a new run into `folder`.
 
     Args:
@@ -34,10 +44,20 @@ def start(config: DictConfig, folder: Path, overrides: Sequence[str], *, externa
         folder: the run folder; empty or not there.
         overrides: what was typed on the command line.
         external: whether targets outside sostruct are allowed.
+        quiet: whether to leave the terminal alone.
+        on_epoch: called after every epoch.
 
     Raises:
         SostructError: settings, data or folder cannot be used.
     """
+    begun = begin(config, folder, overrides, external=external)
+    _carry_out(config, folder, *begun, quiet=quiet, on_epoch=on_epoch)
+
+
+def begin(
+    config: DictConfig, folder: Path, overrides: Sequence[str], *, external: bool
+) -> tuple[Task, CausalDiscovery]:
+    """Makes `folder` the folder of a new run: settings and environment are in it, nothing else is; see `start`."""
     from sostruct.discovery.store import DONE, ENVIRONMENT
 
     if (folder / CONFIG).exists():
@@ -47,7 +67,7 @@ def start(config: DictConfig, folder: Path, overrides: Sequence[str], *, externa
             f"Cannot start a run in {folder}. This is because {'a finished' if finished else 'an unfinished'} run is "
             f"there already. Try {remedy}."
         )
-    task, estimator = _prepare(config, external=external)
+    task, estimator = prepared(config, external=external)
     from sostruct.app.environment import describe_environment
     from sostruct.control.checkpoint import SCHEMA
     from sostruct.graph import write_atomically
@@ -57,10 +77,16 @@ def start(config: DictConfig, folder: Path, overrides: Sequence[str], *, externa
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
     write_atomically(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True))
-    _carry_out(config, folder, task, estimator)
+    return task, estimator
 
 
-def resume(folder: Path, *, external: bool) -> None:
+def resume(
+    folder: Path,
+    *,
+    external: bool,
+    quiet: bool = False,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> None:
     """Continues the unfinished run in `folder`; its files end up as if it had never stopped.
 
     Raises:
@@ -89,10 +115,10 @@ def resume(folder: Path, *, external: bool) -> None:
             f"sostruct writes {SCHEMA}. Try the version in its {ENVIRONMENT}."
         )
     assert isinstance(config, DictConfig)
-    _carry_out(config, folder, *_prepare(config, external=external))
+    _carry_out(config, folder, *prepared(config, external=external), quiet=quiet, on_epoch=on_epoch)
 
 
-def _prepare(config: DictConfig, *, external: bool) -> tuple[Task, CausalDiscovery]:
+def prepared(config: DictConfig, *, external: bool) -> tuple[Task, CausalDiscovery]:
     """Everything that can be refused: JAX's flags, the task, the estimator, and the data against both."""
     _set_up_jax(config)
     from sostruct.discovery.estimator import CausalDiscovery
@@ -112,10 +138,10 @@ def _prepare(config: DictConfig, *, external: bool) -> tuple[Task, CausalDiscove
         raise ConfigError(f"Cannot run the task {config.task._target_}. This is because its load() gives no Task.")
     estimator = CausalDiscovery(
         max_lag,
-        forbidden=_edges(config.discovery.forbidden),
-        required=_edges(config.discovery.required),
-        expected_parents=config.discovery.expected_parents,
-        ridge=config.discovery.ridge,
+        forbidden=_edges(config.network.forbidden),
+        required=_edges(config.network.required),
+        expected_parents=config.network.expected_parents,
+        ridge=config.network.ridge,
         growth=instantiate(config.growth, external=external),
         epochs=config.controller.epochs,
         edits_per_epoch=config.controller.edits_per_epoch,
@@ -133,16 +159,37 @@ def _edges(node: ListConfig) -> list[Any]:
     return plain
 
 
-def _carry_out(config: DictConfig, folder: Path, task: Task, estimator: CausalDiscovery) -> None:
+def _carry_out(
+    config: DictConfig,
+    folder: Path,
+    task: Task,
+    estimator: CausalDiscovery,
+    *,
+    quiet: bool,
+    on_epoch: Callable[[EpochReport], None] | None,
+) -> None:
     """Loop, results, report, done; every step leaves whole files."""
     from sostruct.app.console import epoch_progress, show_result
+
+    with epoch_progress(config.controller.epochs, shown=config.run.progress and not quiet) as advance:
+
+        def told(report: EpochReport) -> None:
+            advance(report)
+            if on_epoch is not None:
+                on_epoch(report)
+
+        estimator.fit(task.frame, folder=folder, on_epoch=told)
+    page, numbers = finish(config, folder, task, estimator.result_)
+    if not quiet:
+        show_result(estimator.result_, task, numbers, page)
+
+
+def finish(config: DictConfig, folder: Path, task: Task, found: Discovery) -> tuple[Path, dict[str, Any]]:
+    """Results, report, done; where to look, and the run in numbers."""
     from sostruct.control.checkpoint import SCHEMA
     from sostruct.discovery.store import DONE, metrics, write_results
     from sostruct.graph import write_atomically
 
-    with epoch_progress(config.controller.epochs, shown=config.run.progress) as on_epoch:
-        estimator.fit(task.frame, folder=folder, on_epoch=on_epoch)
-    found = estimator.result_
     numbers = metrics(found, task.truth, lags_known=task.truth_lags)
     write_results(folder, found, numbers, task.truth)
     page = folder
@@ -151,7 +198,16 @@ def _carry_out(config: DictConfig, folder: Path, task: Task, estimator: CausalDi
 
         page = write_report(folder)
     write_atomically(folder / DONE, json.dumps({"schema": SCHEMA, "settled": found.settled}) + "\n")
-    show_result(found, task, numbers, page)
+    return page, numbers
+
+
+def _job_number() -> int:
+    """Of this job in its sweep; 0 outside one."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized() or OmegaConf.is_missing(HydraConfig.get().job, "num"):
+        return 0
+    return HydraConfig.get().job.num
 
 
 def _set_up_jax(config: DictConfig) -> None:
@@ -159,7 +215,7 @@ def _set_up_jax(config: DictConfig) -> None:
     if config.run.threads is not None:
         from sostruct.app.environment import limit_threads
 
-        limit_threads(config.run.threads)
+        limit_threads(config.run.threads, _job_number())
     from sostruct.loops import native_loops
 
     native_loops()

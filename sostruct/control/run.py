@@ -3,11 +3,14 @@ editing.
 
 A run is deterministic given network, data, controller and key: the key of epoch e is `fold_in(key, e)`, so a resumed
 run draws what an uninterrupted one would have drawn.
+
+The loop itself is a generator that asks for its epochs: `run` carries them out one by one, `run_population` those of
+many runs together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -71,6 +74,22 @@ class Run:
     settled: bool
 
 
+@dataclass(frozen=True)
+class Request:
+    """The epoch a run needs next: `network.epoch(data, key=key)`, by whatever route."""
+
+    network: AbstractNetwork
+    data: PyTree
+    key: PRNGKeyArray
+
+
+Answer = tuple[AbstractNetwork, Signals]
+"""What an epoch gives: the network after it, and its signals."""
+
+Loop = Generator[Request, Answer, Run]
+"""A run that has to be driven: it yields the epochs it needs, is sent what they gave, and returns the run."""
+
+
 def run(
     network: AbstractNetwork,
     task: Any,
@@ -96,6 +115,31 @@ def run(
         ConfigError: `epochs` is not positive.
         RunError: the folder cannot be written or continued.
     """
+    wanted = loop(network, task, controller, epochs=epochs, key=key, folder=folder, on_epoch=on_epoch)
+    try:
+        request = next(wanted)
+        while True:
+            request = wanted.send(request.network.epoch(request.data, key=request.key))
+    except StopIteration as end:
+        finished: Run = end.value
+    return finished
+
+
+def loop(
+    network: AbstractNetwork,
+    task: Any,
+    controller: Controller,
+    *,
+    epochs: int,
+    key: PRNGKeyArray | None,
+    folder: Path | None,
+    on_epoch: Callable[[EpochReport], None] | None,
+) -> Loop:
+    """The loop of `run`, its arguments included, for somebody else to drive. Nothing happens before the first `next`.
+
+    Raises:
+        ConfigError, RunError: see `run`; from `next` or `send`.
+    """
     if epochs < 1:
         raise ConfigError(f"Cannot run {epochs} epochs. This is because a run needs at least one. Try epochs=100.")
     key = jax.random.key(0) if key is None else key
@@ -115,7 +159,7 @@ def run(
         if settled:
             break
         own = _fold_in(key, epoch)
-        network, signals = network.epoch(data, key=own)
+        network, signals = yield Request(network, data, own)
         history.record(signals)
 
         def counterfactual(bundles: Sequence[Sequence[AbstractEdit]]) -> np.ndarray[Any, Any]:

@@ -14,9 +14,10 @@ from typing import Any, Self
 import jax
 import networkx as nx
 import pandas as pd
+from jaxtyping import PRNGKeyArray
 
 from sostruct.control.controller import Controller
-from sostruct.control.run import EpochReport, run
+from sostruct.control.run import EpochReport, Run, run
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.result import Discovery
 from sostruct.errors import ConfigError
@@ -94,23 +95,9 @@ class CausalDiscovery:
             DataError: data that cannot be used; the message names the column.
             ConfigError: settings that do not fit the data.
         """
-        frame, network, controller = self._start(X)
-        finished = run(
-            network,
-            frame,
-            controller,
-            epochs=self.epochs,
-            key=jax.random.key(self.seed),
-            folder=folder,
-            on_epoch=on_epoch,
-        )
-        final = finished.network
-        assert isinstance(final, LaggedNetwork)
-        self.result_ = Discovery(
-            Posterior.of(final, finished.data, finished.signals if finished.settled else None),
-            finished.journal,
-            finished.history,
-            finished.settled,
+        frame, network, controller, key = self.assembled(X)
+        self.result_ = self.result_of(
+            run(network, frame, controller, epochs=self.epochs, key=key, folder=folder, on_epoch=on_epoch)
         )
         self.n_features_in_ = len(frame.columns)
         self.feature_names_in_ = list(frame.columns)
@@ -118,9 +105,22 @@ class CausalDiscovery:
 
     def check(self, X: pd.DataFrame | Any) -> None:
         """Raises what `fit` would raise about data and settings, without doing the work."""
-        self._start(X)
+        self.assembled(X)
 
-    def _start(self, data: pd.DataFrame | Any) -> tuple[pd.DataFrame, LaggedNetwork, Controller]:
+    @staticmethod
+    def result_of(finished: Run) -> Discovery:
+        """What a finished run of an assembled network found."""
+        final = finished.network
+        assert isinstance(final, LaggedNetwork)
+        posterior = Posterior.of(final, finished.data, finished.signals if finished.settled else None)
+        return Discovery(posterior, finished.journal, finished.history, finished.settled)
+
+    def assembled(self, data: pd.DataFrame | Any) -> tuple[pd.DataFrame, LaggedNetwork, Controller, PRNGKeyArray]:
+        """What `fit` runs: the checked frame, the bare network, the controller and the random key.
+
+        Raises:
+            DataError, ConfigError: see `fit`.
+        """
         if self.epochs < 1:
             raise ConfigError(f"Cannot run {self.epochs} epochs. This is because a run needs at least one. Try 100.")
         controller = Controller(catalogue.evidence() if self.growth is None else self.growth, self.edits_per_epoch)
@@ -133,7 +133,7 @@ class CausalDiscovery:
             forbidden=self.forbidden,
             required=self.required,
         )
-        return frame, network, controller
+        return frame, network, controller, jax.random.key(self.seed)
 
     @property
     def graph_(self) -> nx.MultiDiGraph:

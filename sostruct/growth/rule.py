@@ -7,9 +7,9 @@ exactly the part it controls for (`catalogue.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import cast, final
 
 from jaxtyping import PRNGKeyArray
 
@@ -30,16 +30,21 @@ class GrowthRule(AbstractGrowthRule):
     trigger: AbstractTrigger
     scorer: AbstractScorer
     accept: AbstractAccept
-    restraints: Sequence[AbstractRestraint] = ()
+    restraints: Sequence[AbstractRestraint] | Mapping[str, AbstractRestraint] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "restraints", tuple(self.restraints))
+        given = self.restraints
+        object.__setattr__(self, "restraints", tuple(given.values() if isinstance(given, Mapping) else given))
+
+    @property
+    def _restraints(self) -> tuple[AbstractRestraint, ...]:
+        return tuple(cast(Sequence[AbstractRestraint], self.restraints))
 
     def init(self, network: AbstractNetwork) -> State:
         """The states of the parts."""
         return {
             "trigger": self.trigger.init(),
-            "restraints": [restraint.init() for restraint in self.restraints],
+            "restraints": [restraint.init() for restraint in self._restraints],
             "waiting": True,
         }
 
@@ -49,12 +54,12 @@ class GrowthRule(AbstractGrowthRule):
         """Candidates with the verdicts of `accept` and of every restraint."""
         fired, trigger = self.trigger.fire(signals, state["trigger"])
         if not fired:
-            held = [restraint.rest(own) for restraint, own in zip(self.restraints, state["restraints"], strict=True)]
+            held = [restraint.rest(own) for restraint, own in zip(self._restraints, state["restraints"], strict=True)]
             return (), {"trigger": trigger, "restraints": held, "waiting": not self.trigger.exhausted(trigger)}
         candidates = self.scorer.score(network, signals, evaluate=evaluate, key=key)
         proposals = self.accept.judge(candidates, evaluate=evaluate)
         waiting, restrained = False, []
-        for restraint, own in zip(self.restraints, state["restraints"], strict=True):
+        for restraint, own in zip(self._restraints, state["restraints"], strict=True):
             proposals, pending, after = restraint.hold(proposals, network, own)
             waiting = waiting or pending
             restrained.append(after)

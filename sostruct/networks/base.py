@@ -2,7 +2,8 @@
 
 `AbstractNetwork` is what users and controllers hold: it knows node names and the graph. `AbstractPacked` is what
 compiled code sees: arrays plus a static `Capacity`. One module-level jitted function, `_epoch`, runs every epoch of
-every network, so the compilation cache is keyed by the packed module's class, capacity and shapes and by nothing else.
+every network, so the compilation cache is keyed by the packed module's class, capacity and shapes and by nothing else
+(`together.py` is its counterpart for many networks at once).
 The lagged network (`networks/lagged`) is the worked instance: `prepare` turns a series into sufficient statistics once,
 `epoch` prices every candidate edit, `candidates` turns the prices back into edits with the user's names, `edited` moves
 everything to the new graph.

@@ -90,6 +90,16 @@ def png(figure: Figure, dots_per_inch: int = 200) -> bytes:
     return buffer.getvalue()
 
 
+def pdf(figure: Figure) -> bytes:
+    """The figure as a PDF document for a paper, text embedded as text, without a date."""
+    with settings():
+        buffer = io.BytesIO()
+        nothing = {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None}
+        with mpl.rc_context({"pdf.fonttype": 42}):
+            figure.savefig(buffer, format="pdf", metadata=nothing)
+    return buffer.getvalue()
+
+
 def figure_of(ax: Axes) -> Figure:
     """The figure that axes belong to, also when they stand in a subfigure."""
     figure = ax.figure.figure  # not get_figure(root=True), which matplotlib 3.9 lacks

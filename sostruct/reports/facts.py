@@ -6,13 +6,21 @@ guessed; a run that does not say is reported as not saying.
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from sostruct.reports.links import Comparison, Verdict
 from sostruct.reports.tables import RunTables
 
 
-def task_facts(tables: RunTables) -> Mapping[str, Any]:
+class Recorded(Protocol):
+    """Anything that holds what a run wrote in environment.json."""
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """The content of the file; empty where there is none."""
+
+
+def task_facts(tables: Recorded) -> Mapping[str, Any]:
     """What the run wrote about its task: name, description, provenance, simulated, rows, variables."""
     task = tables.environment.get("task")
     return task if isinstance(task, Mapping) else {}
@@ -26,12 +34,12 @@ def task_name(tables: RunTables) -> str:
     return str(task_facts(tables).get("name") or settings.get("name") or target or tables.folder.name)
 
 
-def provenance(tables: RunTables) -> str:
+def provenance(tables: Recorded) -> str:
     """Where the data come from, in the run's own words; empty where it does not say."""
     return str(task_facts(tables).get("provenance") or "").strip()
 
 
-def simulated(tables: RunTables) -> bool | None:
+def simulated(tables: Recorded) -> bool | None:
     """Whether a program generated the data, by "simulated" or else by the provenance; None where neither is there."""
     stated = task_facts(tables).get("simulated")
     if isinstance(stated, bool):
@@ -40,7 +48,7 @@ def simulated(tables: RunTables) -> bool | None:
     return any(word in origin for word in ("simulated", "synthetic")) if origin else None
 
 
-def command(tables: RunTables) -> str | None:
+def command(tables: Recorded) -> str | None:
     """The command line that made the run; None for a run started from Python."""
     given = tables.environment.get("command")
     return given if isinstance(given, str) and given else None

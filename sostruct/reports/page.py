@@ -5,7 +5,6 @@ nothing is fetched. It follows the reader's light or dark mode and any width of 
 bytes, so a report can be compared and committed.
 """
 
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +14,11 @@ from sostruct.errors import RunError
 from sostruct.graph import write_atomically
 from sostruct.reports import facts, sections
 from sostruct.reports.canvas import inline_svg, png, settings, svg
+from sostruct.reports.document import document
 from sostruct.reports.figures import draw_graph, draw_truth, run_figures
 from sostruct.reports.graph_figure import one_panel
 from sostruct.reports.links import compare
 from sostruct.reports.markup import Html, join, tag, text
-from sostruct.reports.palette import DARK, LIGHT, css_variables
 from sostruct.reports.tables import RunTables, read_run
 
 REPORT: Final = "report.html"
@@ -83,24 +82,7 @@ def render(tables: RunTables, figures: dict[str, Figure]) -> str:
             tag("footer", text("Made by sostruct from the files of this folder alone.")),
         )
     )
-    title = f"{facts.task_name(tables)} · sostruct"
-    head = join(
-        (
-            Html('<meta charset="utf-8">'),
-            Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-            tag("title", text(title)),
-            tag("style", Html(style_sheet())),
-        )
-    )
-    return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
-
-
-def style_sheet() -> str:
-    """The page's styles: both palettes, then the layout."""
-    layout = resources.files("sostruct.reports").joinpath("page.css").read_text(encoding="utf-8")
-    light, dark = css_variables(LIGHT), css_variables(DARK)
-    on_dark = f"@media screen and (prefers-color-scheme: dark) {{\n:root {{\n{dark}\n}}\n}}"
-    return f"\n:root {{\n{light}\n}}\n{on_dark}\n{layout}"
+    return document(f"{facts.task_name(tables)} · sostruct", body)
 
 
 def _panels(tables: RunTables) -> tuple[Html, Html | None]:

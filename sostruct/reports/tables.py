@@ -74,7 +74,7 @@ class RunTables:
 
     def scores(self) -> pd.DataFrame:
         """Every candidate edge, with the columns of `edges`; read when asked, for there may be millions."""
-        return _read(self.folder / "scores.csv", _edge_table)
+        return read_file(self.folder / "scores.csv", _edge_table)
 
 
 def read_run(folder: Path) -> RunTables:
@@ -96,19 +96,19 @@ def read_run(folder: Path) -> RunTables:
         why = f"it lacks {', '.join(missing)}" + (", so the run did not finish" if unfinished else "")
         remedy = f"sostruct run.resume={folder}" if unfinished else "the folder of a run"
         raise RunError(f"Cannot report on {str(folder)!r}. This is because {why}. Try {remedy}")
-    environment = _read(folder / "environment.json", _mapping)
-    config_text = _read(folder / "config.yaml", _text)
+    environment = read_file(folder / "environment.json", json_object)
+    config_text = read_file(folder / "config.yaml", _text)
     return RunTables(
         folder=folder,
         config_text=config_text,
-        config=_read(folder / "config.yaml", _yaml),
+        config=read_file(folder / "config.yaml", settings_of),
         environment=environment,
-        metrics=_read(folder / "metrics.json", _mapping),
-        edges=_read(folder / "edges.csv", _edge_table),
-        summary=_read(folder / "summary.csv", _matrix),
-        signals=_read(folder / "signals.csv", _signal_table),
+        metrics=read_file(folder / "metrics.json", json_object),
+        edges=read_file(folder / "edges.csv", _edge_table),
+        summary=read_file(folder / "summary.csv", _matrix),
+        signals=read_file(folder / "signals.csv", signal_table),
         journal=journal_table(Journal.read(folder / "journal.jsonl")),
-        graph=_read(folder / "graph.json", read_graph),
+        graph=read_file(folder / "graph.json", read_graph),
         truth=_truth(folder / "truth.json", environment),
     )
 
@@ -136,7 +136,7 @@ def kind_of(edits: Sequence[AbstractEdit]) -> str:
     return {(True, True): "rewire", (True, False): "add", (False, True): "prune"}.get((adds, prunes), "tune")
 
 
-def _read(path: Path, parse: Callable[[Path], _Content]) -> _Content:
+def read_file(path: Path, parse: Callable[[Path], _Content]) -> _Content:
     """Parse one file, saying which file and what is wrong with it if it cannot be."""
     try:
         return parse(path)
@@ -153,14 +153,16 @@ def _text(path: Path) -> str:
     return path.read_bytes().decode()
 
 
-def _mapping(path: Path) -> dict[str, Any]:
+def json_object(path: Path) -> dict[str, Any]:
+    """A file that holds one JSON object; ValueError where it does not."""
     content = json.loads(_text(path))
     if not isinstance(content, dict):
         raise ValueError("it does not hold a JSON object")
     return content
 
 
-def _yaml(path: Path) -> dict[str, Any]:
+def settings_of(path: Path) -> dict[str, Any]:
+    """A file of settings, interpolations unresolved; ValueError where it is not YAML."""
     try:
         content = OmegaConf.to_container(OmegaConf.create(_text(path)), resolve=False)
     except Exception as error:  # PyYAML's errors and OmegaConf's have no base of their own in common
@@ -190,7 +192,8 @@ def _edge_table(path: Path) -> pd.DataFrame:
     return _table(path, EDGE_COLUMNS, ("cause", "effect"), ("lag",))
 
 
-def _signal_table(path: Path) -> pd.DataFrame:
+def signal_table(path: Path) -> pd.DataFrame:
+    """`signals.csv`: epoch, node, surprise, expected, reducible; ValueError where a column or number is not there."""
     return _table(path, SIGNAL_COLUMNS, ("node",), ("epoch",))
 
 
@@ -209,7 +212,7 @@ def _matrix(path: Path) -> pd.DataFrame:
 def _truth(path: Path, environment: Mapping[str, Any]) -> nx.MultiDiGraph | None:
     if not path.is_file():
         return None
-    truth = _read(path, read_graph)
+    truth = read_file(path, read_graph)
     task = environment.get("task")
     if isinstance(task, Mapping) and "truth_lags" in task:
         truth.graph["truth_lags"] = bool(task["truth_lags"])

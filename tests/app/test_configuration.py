@@ -55,13 +55,17 @@ def test_every_option_composes_and_builds(task_of, csv, group, option):
     config = composed(f"{group}={option}", *path)
     assert OmegaConf.get_type(config) is Settings
     assert all(target.startswith("sostruct.") for _, target in targets(config))
-    assert {key.partition(".")[0] for key, _ in targets(config)} == {"task", "growth"}
+    built = {key.partition(".")[0] for key, _ in targets(config)}
+    assert built - {"restraint"} == {"task", "growth", "trigger", "accept"}
     assert config.task.max_lag >= 1
     task = task_of(config)
     assert isinstance(task.load(config.seed), Task)
     rule = instantiate(config.growth, external=False)
     if group == "growth":
         assert rule == catalogue.all_rules[option](), "not the rule of that name in growth.catalogue"
+        assert instantiate(config.trigger, external=False) == rule.trigger
+    if group == "restraint":
+        assert len(rule.restraints) == len(config.restraint) == (option != "none")
     if group == "task":
         assert type(task) is {**all_tasks, "csv": Table}[option]
 
@@ -78,7 +82,7 @@ def test_defaults_are_the_estimators_own():
 
     config, defaults = composed(), CausalDiscovery().get_params()
     assert config.task.max_lag == defaults["max_lag"]
-    for section in (config.discovery, config.controller):
+    for section in (config.network, config.controller):
         for name, value in section.items():
             assert value == (list(defaults[name]) if name in ("forbidden", "required") else defaults[name]), name
 
@@ -87,12 +91,12 @@ def test_defaults_are_the_estimators_own():
 def test_what_is_written_is_read_back(csv, group, option):
     """A resumed run reads the config.yaml it wrote."""
     path = ["task.path=series.csv"] if option == "csv" else []
-    config = composed(f"{group}={option}", *path, "discovery.required=[[a,b,1],[c,d]]", "seed=5")
+    config = composed(f"{group}={option}", *path, "network.required=[[a,b,1],[c,d]]", "seed=5")
     back = OmegaConf.merge(OmegaConf.structured(Settings), OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
     assert back == config
 
 
 def test_unknown_settings_are_refused_by_the_schema():
-    for override in ("discovery.rigde=1", "runn.report=true", "jax.enable_x32=true"):
+    for override in ("network.rigde=1", "runn.report=true", "jax.enable_x32=true"):
         with pytest.raises(ConfigCompositionException):
             composed(override)

@@ -104,13 +104,13 @@ def _setting(value):
         (["task.max_lag=-3"], ["max_lag=-3"]),
         (["task.max_lag=1.5"], ["max_lag=1.5"]),
         (["task.max_lag=26"], ["60 rows", "max_lag=26", "62 rows"]),
-        (["discovery.forbidden=[[a,zebra]]"], ["'zebra'", "forbidden", "a, b, c, d, e"]),
-        (["discovery.required=[[zebra,a,2]]"], ["'zebra'", "required"]),
-        (["discovery.required=[[a,b,4]]"], ["a -> b", "lag 4", "max_lag=3"]),
-        (["discovery.forbidden=[a,b]"], ["'a'", "forbidden"]),
-        (["discovery.forbidden=[[a,b,1]]", "discovery.required=[[a,b,1]]"], ["a -> b", "forbidden"]),
-        (["discovery.forbidden=[[a,b]]", "discovery.required=[[a,b]]"], ["a -> b", "forbidden"]),
-        (["discovery.ridge=-2"], ["ridge=-2"]),
+        (["network.forbidden=[[a,zebra]]"], ["'zebra'", "forbidden", "a, b, c, d, e"]),
+        (["network.required=[[zebra,a,2]]"], ["'zebra'", "required"]),
+        (["network.required=[[a,b,4]]"], ["a -> b", "lag 4", "max_lag=3"]),
+        (["network.forbidden=[a,b]"], ["'a'", "forbidden"]),
+        (["network.forbidden=[[a,b,1]]", "network.required=[[a,b,1]]"], ["a -> b", "forbidden"]),
+        (["network.forbidden=[[a,b]]", "network.required=[[a,b]]"], ["a -> b", "forbidden"]),
+        (["network.ridge=-2"], ["ridge=-2"]),
         (["controller.epochs=0"], ["0 epochs"]),
         (["controller.edits_per_epoch=0"], ["0 edits per epoch"]),
         (["growth.accept.threshold=lots"], ["lots"]),
@@ -194,18 +194,9 @@ def test_by_default_nothing_is_left(sostruct, workplace):
     assert not list(workplace.glob("results/*/*"))
 
 
-def test_a_sweep_stops_at_the_first_refusal(sostruct, workplace):
-    finished = sostruct("-m", "task.nodes=1,2", f"hydra.sweep.dir={workplace / 'sweep'}")
-    refused(finished, "nodes", "1")
-    assert not list(workplace.rglob("config.yaml"))
-    assert not list(workplace.rglob("done.json"))
-
-
-def test_a_sweep_into_a_folder_of_mine_leaves_no_empty_jobs(sostruct, workplace):
-    (workplace / "sweep" / "0").mkdir(parents=True)
-    refused(sostruct("-m", "task.nodes=3,1", "task.steps=9", f"hydra.sweep.dir={workplace / 'sweep'}"), "9 rows")
-    refused(sostruct("-m", "task.nodes=1", "hydra.sweep.subdir=other", f"hydra.sweep.dir={workplace / 'sweep'}"))
-    assert [path.name for path in (workplace / "sweep").iterdir() if path.is_dir()] == ["0"]
+def test_a_sweep_names_its_folders_itself(sostruct, workplace):
+    refused(sostruct("-m", "seed=0,1", "hydra.sweep.subdir=other"), "hydra.sweep.subdir")
+    assert not list(workplace.iterdir())
 
 
 def test_the_next_call_is_not_disturbed(sostruct, small, workplace):

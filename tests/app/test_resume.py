@@ -106,7 +106,7 @@ def test_the_journal_is_cut_back_to_what_is_vouched_for(small, sostruct, whole, 
 
 
 def test_the_settings_are_those_the_run_began_with(small, sostruct, workplace, csv, monkeypatch):
-    settings = ("task.path=series.csv", "discovery.forbidden=[[a,b,1]]", "name=mine")
+    settings = ("task.path=series.csv", "network.forbidden=[[a,b,1]]", "name=mine")
     assert small(workplace / "whole", *settings, task="csv").code == 0
     with interruption(monkeypatch, RECORD, 1):
         small(workplace / "run", *settings, task="csv")

@@ -141,9 +141,15 @@ def test_a_file_cannot_name_other_code(sostruct, workplace, outside):
     assert not outside.exists()
 
 
-@pytest.mark.parametrize("experiment", ["bold", "sly"])
-def test_a_file_cannot_allow_it_either(sostruct, outside, experiment):
-    refused(sostruct(OPTIONS, f"experiment={experiment}"), "outside.Outside")
+def test_a_file_cannot_allow_it_either(sostruct, outside):
+    refused(sostruct(OPTIONS, "experiment=bold"), "outside.Outside")
+    assert not outside.exists()
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_a_file_cannot_make_a_sweep_to_allow_it(sostruct, outside, launcher):
+    """With joblib it is another process that says so."""
+    assert sostruct(OPTIONS, "experiment=sly", f"launcher={launcher}").code == 2
     assert not outside.exists()
 
 
@@ -157,7 +163,10 @@ def test_the_command_line_can(small, workplace, outside, allowed):
 
 def test_the_command_line_can_for_a_sweep(small, workplace, outside):
     sweep = f"hydra.sweep.dir={workplace / 'sweep'}"
-    done = small(None, "-m", OPTIONS, "run.allow_external_targets=true", "seed=0,1", sweep, task="theirs")
+    words = ("-m", OPTIONS, "seed=0,1", "launcher=basic", sweep)
+    assert small(None, *words, task="theirs").code == 1
+    assert not outside.exists()
+    done = small(None, *words, "run.allow_external_targets=true", task="theirs")
     assert done.code == 0
     assert outside.exists()
 

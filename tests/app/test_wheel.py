@@ -75,7 +75,7 @@ def test_everything_in_the_package_is_in_the_wheel(wheel):
     }
     conf = {f"sostruct/{path.relative_to(ROOT)}" for path in (ROOT / "conf").rglob("*") if path.is_file()}
     assert len(conf) > 8
-    assert inside == package | conf
+    assert inside == package | conf | {"sostruct/CITATION.cff"}
 
 
 def test_the_package_is_the_installed_one(installed, elsewhere):

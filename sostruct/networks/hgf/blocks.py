@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from sostruct.networks.hgf.evidence import LinearUpdate, linear_update, one_after_another, pass_on
+from sostruct.networks.hgf.evidence import LinearUpdate, linear_update, one_after_another, pass_on, settled
 from sostruct.networks.hgf.gathering import (
     Gathered,
     Rows,
@@ -182,8 +182,8 @@ class PackedSchedule:
         surprise, marginal, entropy = self._surprise(clock, down, after.below, carried, value, news)
         if linear is not None:
             carried = settled(linear.covariance, after.beliefs["precision"][self.width :])
-        mean, variance = down.merged.mean, down.merged.variance
-        return after.beliefs, carried, Outcome(mean, variance, after.news, surprise, marginal, entropy, after.invalid)
+        found = (down.merged.mean, down.merged.variance, after.news, surprise, marginal, entropy, after.invalid)
+        return after.beliefs, carried, Outcome(*found)
 
     def _sweep(self, body: Callable[[_T, _Block], _T], start: _T, up: bool) -> _T:
         """Carry something over the blocks, from the inputs up or from the top down."""
@@ -486,13 +486,6 @@ class PackedSchedule:
         hidden = table[width:]
         covariance = hidden.T @ (own[:, None] * hidden)
         return covariance + hidden.T @ (carried @ hidden) if self.correlated else covariance
-
-
-def settled(covariance: Array, precision: Array) -> Array:
-    """Covariances of states that an exact update left correlated, scaled to the precisions they ended with."""
-    known = jnp.diagonal(covariance)
-    scale = jnp.where(known > 0.0, jnp.sqrt(1.0 / (precision * jnp.where(known > 0.0, known, 1.0))), 0.0)
-    return covariance * scale[:, None] * scale[None, :] * (1.0 - jnp.eye(len(scale), dtype=scale.dtype))
 
 
 def _select(kind_of: Array, kinds: list[tuple[int, Any]], results: list[_T]) -> _T:

@@ -145,3 +145,10 @@ def linear_update(
         weight=weight,
         news=jnp.any((cross != 0.0) & news[:, None], 0),
     )
+
+
+def settled(covariance: Array, precision: Array) -> Array:
+    """Covariances of states that an exact update left correlated, scaled to the precisions they ended with."""
+    known = jnp.diagonal(covariance)
+    scale = jnp.where(known > 0.0, jnp.sqrt(1.0 / (precision * jnp.where(known > 0.0, known, 1.0))), 0.0)
+    return covariance * scale[:, None] * scale[None, :] * (1.0 - jnp.eye(len(scale), dtype=scale.dtype))

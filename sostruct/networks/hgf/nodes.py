@@ -15,13 +15,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from sostruct.graph.schema import node_kind
-from sostruct.networks.hgf.blocks import settled
 from sostruct.networks.hgf.blueprint import Blueprint, Link, Place
 from sostruct.networks.hgf.couplings import FUNCTIONS, CouplingFunction, Real
-from sostruct.networks.hgf.evidence import (
-    LinearUpdate,
-    linear_update,
-)
+from sostruct.networks.hgf.evidence import LinearUpdate, linear_update, settled
 from sostruct.networks.hgf.kinds import KINDS
 from sostruct.networks.hgf.kinds.base import (
     AbstractInput,

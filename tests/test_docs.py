@@ -1,0 +1,70 @@
+"""The code in the documentation runs."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from sostruct.tasks import SparseVAR
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def code(page: str) -> str:
+    """Every block of Python on a page, in order, as one program."""
+    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert blocks
+    return "\n".join(blocks)
+
+
+@pytest.fixture(autouse=True)
+def _no_windows() -> None:
+    matplotlib.use("Agg")
+
+
+def test_a_rule_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/extending.md, in Python and by its name in a config."""
+    frame = SparseVAR(nodes=4, steps=200, max_lag=1).load(0).frame
+    program = code("extending.md")
+    module = ModuleType("extending")
+    monkeypatch.setitem(sys.modules, "extending", module)
+    found = vars(module)
+    found["frame"] = frame
+    exec(compile(program, "extending.md", "exec"), found)
+    assert len(found["found"].edges) > 0
+    rising = found["Rising"]()
+    quiet = type("Signals", (), {"surprise": np.zeros(2)})
+    fired, state = rising.fire(quiet, rising.init())
+    assert fired
+    assert not rising.fire(quiet, state)[0]
+    short = program.split("import sostruct as ss")[0]
+    assert sum(bool(line.strip()) for line in short.splitlines()) <= 20, "a rule in 20 lines"
+    (tmp_path / "rising.py").write_text(short, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "rising", raising=False)
+    from omegaconf import OmegaConf
+
+    from sostruct.app.configuration import instantiate
+    from sostruct.errors import ConfigError
+
+    config = OmegaConf.create({"trigger": {"_target_": "rising.Rising", "nats": 2.0}})
+    with pytest.raises(ConfigError, match="allow_external_targets"):
+        instantiate(config.trigger, external=False)
+    assert instantiate(config.trigger, external=True).nats == 2.0
+
+
+@pytest.mark.slow
+def test_belief_networks() -> None:
+    """docs/belief_networks.md, on a random walk."""
+    walk = 1.04 + np.cumsum(np.random.default_rng(0).normal(size=(60, 1)) * 0.003, 0)
+    frame = pd.DataFrame(walk, columns=["price"])
+    found: dict[str, object] = {"frame": frame[:40], "more": frame[40:], "data": walk[:40]}
+    exec(compile(code("belief_networks.md"), "belief_networks.md", "exec"), found)
+    assert len(found["grown"].topology.names) == 4
