@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 from pathlib import Path
@@ -174,3 +175,25 @@ def test_a_population_gives_what_single_jobs_give(swept) -> None:
         )
     report = {"tables", "figures"}
     assert {path.name for path in together.iterdir() if path.is_dir()} - report == set(jobs(together))
+
+
+def test_a_full_disk_stops_one_job(swept, monkeypatch) -> None:
+    """What is there stays whole, the rest goes on, and the job goes on when there is room again."""
+    import sostruct.discovery.store as store
+
+    original = store.write_atomically
+
+    def full(path, content):
+        if "seed=1" in path.parent.name and path.name == "scores.csv":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return original(path, content)
+
+    monkeypatch.setattr(store, "write_atomically", full)
+    finished, folder = swept("seed=0,1,2")
+    assert finished.code == 1
+    assert any("No space left on device" in line for line in finished.err)
+    assert len(jobs(folder)) == 2
+    monkeypatch.setattr(store, "write_atomically", original)
+    assert swept("seed=0,1,2")[0].code == 0
+    assert len(jobs(folder)) == 3
+    assert not list(folder.rglob("*.tmp"))
