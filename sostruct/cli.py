@@ -171,6 +171,8 @@ def _swept(sweep: Sweep) -> int:
         with shown(watch, wanted=sweep.progress):
             _app()
     left = summary(watch)
+    if sweep.report is None:
+        return 1 if left else 0
     with _refusals():
         from sostruct.app.reporting import report_sweep
 

@@ -65,7 +65,7 @@ class Study:
 
     def population(self, folder: Path, environment: Mapping[str, str], extra: Sequence[str]) -> float:
         """One command for all seeds; its wall seconds."""
-        sweep = ["-m", *self.overrides, f"seed=range(0,{self.seeds})", f"run.population={self.seeds}"]
+        sweep = ["-m", *self.overrides, f"seed=range(0,{self.seeds})", f"run.population={self.seeds}", "report=none"]
         return _timed([*sweep, *QUIET, *extra, f"hydra.sweep.dir={folder}"], environment)
 
     def processes(self, folder: Path, environment: Mapping[str, str], extra: Sequence[str]) -> float:
@@ -216,7 +216,8 @@ def main() -> None:
     unequal = [row for row in journals if row["lines_differing"] or row["other_files"] != "same"]
     lines = sum(int(str(row["lines"])) for row in journals)
     page = [
-        f"`sostruct -m {settings} 'seed=range(0,{study.seeds})' run.population={study.seeds} {' '.join(QUIET)}` beside "
+        f"`sostruct -m {settings} 'seed=range(0,{study.seeds})' run.population={study.seeds} report=none "
+        f"{' '.join(QUIET)}` beside "
         f"`sostruct {settings} seed=N {' '.join(QUIET)}` for the same seeds, {study.at_a_time} at a time. "
         "Wall seconds, interpreters, imports, compilation and results included.",
         shown(times),

@@ -40,8 +40,8 @@ class ControllerSettings:
 
 @dataclass
 class RunSettings:
-    """How a run is carried out; none of it changes a result, except the last digits, which depend on the number of
-    threads and on whether a run is part of a population."""
+    """How a run is carried out; none of it changes a result, except the last digits: by the number of threads and, on
+    an accelerator, by being part of a population."""
 
     resume: str | None = None
     allow_external_targets: bool = False
@@ -55,8 +55,9 @@ class RunSettings:
 
 @dataclass
 class ReportSettings:
-    """What the tables and figures at the end of a sweep show (`reports.sweep.SweepOptions`)."""
+    """Whether a sweep ends with tables and figures, and what they show (`reports.sweep.SweepOptions`)."""
 
+    at_end: bool = True
     metrics: list[str] | None = None
     baseline: str | None = None
     replicate: str = "seed"

@@ -69,8 +69,8 @@ def begin(
         )
     task, estimator = prepared(config, external=external)
     from sostruct.app.environment import describe_environment
-    from sostruct.control.checkpoint import SCHEMA
     from sostruct.graph import write_atomically
+    from sostruct.graph.files import SCHEMA
 
     about = {name: getattr(task, name) for name in ("name", "description", "provenance", "truth_lags")}
     environment = describe_environment(SCHEMA, config.seed, overrides, about)
@@ -92,8 +92,8 @@ def resume(
     Raises:
         RunError: the folder is not a run, is finished, was made by another schema version, or its data have changed.
     """
-    from sostruct.control.checkpoint import SCHEMA
     from sostruct.discovery.store import DONE, ENVIRONMENT
+    from sostruct.graph.files import SCHEMA
 
     if not (folder / CONFIG).is_file():
         raise RunError(
@@ -186,9 +186,9 @@ def _carry_out(
 
 def finish(config: DictConfig, folder: Path, task: Task, found: Discovery) -> tuple[Path, dict[str, Any]]:
     """Results, report, done; where to look, and the run in numbers."""
-    from sostruct.control.checkpoint import SCHEMA
     from sostruct.discovery.store import DONE, metrics, write_results
     from sostruct.graph import write_atomically
+    from sostruct.graph.files import SCHEMA
 
     numbers = metrics(found, task.truth, lags_known=task.truth_lags)
     write_results(folder, found, numbers, task.truth)

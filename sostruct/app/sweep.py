@@ -41,7 +41,7 @@ class Sweep:
         names: the folder of every job, below `folder`.
         arguments: what Hydra is given: the command line, with jobs that run together made one.
         plan: the sweep's own file.
-        report: what its report compares.
+        report: what its report compares; None for no report.
         progress: whether to show how far it is.
     """
 
@@ -50,7 +50,7 @@ class Sweep:
     names: tuple[str, ...]
     arguments: tuple[str, ...]
     plan: Path
-    report: SweepOptions
+    report: SweepOptions | None
     progress: bool
 
 
@@ -93,6 +93,7 @@ def prepared(arguments: Sequence[str], configs: str) -> Sweep | None:
     shown = root.report
     metrics = None if shown.metrics is None else tuple(shown.metrics)
     report = SweepOptions(metrics, shown.baseline, shown.replicate, shown.confidence)
+    chosen = report if shown.at_end else None
     together, batches = _together(given, overrides, plan, root)
     content = {
         "command": shlex.join(["sostruct", *arguments]),
@@ -100,7 +101,7 @@ def prepared(arguments: Sequence[str], configs: str) -> Sweep | None:
         "batches": batches,
     }
     _write(plan, content)
-    return Sweep(folder, tuple(map(tuple, jobs)), names, tuple(together or arguments), plan, report, root.run.progress)
+    return Sweep(folder, tuple(map(tuple, jobs)), names, tuple(together or arguments), plan, chosen, root.run.progress)
 
 
 def members(plan: Path, batch: int) -> list[list[str]]:
@@ -154,6 +155,10 @@ def _together(
     batches = [runs[first : first + size] for first in range(0, len(runs), size)]
     rest = [str(one.input_line) for one in overrides if one not in numeric]
     words = [*rest, f"run.plan={plan.absolute()}", f"run.batch={','.join(map(str, range(len(batches))))}"]
+    if len(batches) * len(_expanded([one for one in overrides if one not in numeric])) == 1 and not any(
+        key_of(word) == "launcher" for word in rest
+    ):
+        words.append("launcher=basic")  # a process for one job alone would only take time to start
     flags = ["--multirun"]
     for name in ("config_dir", "config_name", "config_path"):
         if value := getattr(given, name):
@@ -163,8 +168,8 @@ def _together(
 
 def _write(plan: Path, content: dict[str, Any]) -> None:
     from sostruct.app.environment import commit, package_versions
-    from sostruct.control.checkpoint import SCHEMA
     from sostruct.graph import write_atomically
+    from sostruct.graph.files import SCHEMA
 
     plan.parent.mkdir(parents=True, exist_ok=True)
     about = {"schema": SCHEMA, **content, "commit": commit(), "versions": package_versions()}

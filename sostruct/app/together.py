@@ -52,7 +52,6 @@ def carry_out_together(config: DictConfig, folder: Path, overrides: Sequence[str
         external: whether targets outside sostruct are allowed.
     """
     from sostruct.app.session import finish
-    from sostruct.control.population import run_population
 
     shared = [word for word in overrides if not key_of(word).startswith(("run.plan", "run.batch"))]
     batch = members(Path(config.run.plan), config.run.batch)
@@ -70,15 +69,25 @@ def carry_out_together(config: DictConfig, folder: Path, overrides: Sequence[str
             folder.rmdir()
         if not runs:
             return
-        done = run_population(
-            [one.member for one in runs], epochs=config.controller.epochs, on_epoch=lambda *_: clock.tick()
-        )
+        done = _carried_out([one.member for one in runs], config.controller.epochs, clock)
         for one, outcome in zip(runs, done, strict=True):
             with recorded(one.folder, one.overrides):
                 if isinstance(outcome, Exception):
                     raise outcome
                 finish(one.config, one.folder, one.task, one.estimator.result_of(outcome))
                 clock.write(one.folder)
+
+
+def _carried_out(members: Sequence[Member], epochs: int, clock: Clock) -> list[Any]:
+    """What became of every member; one that breaks down in a way of its own (a rule of somebody's) stops no other."""
+    from sostruct.control.population import run_population
+
+    try:
+        return list(run_population(members, epochs=epochs, on_epoch=lambda *_: clock.tick()))
+    except Exception as error:
+        if len(members) == 1:
+            return [error]
+        return [outcome for one in members for outcome in _carried_out([one], epochs, clock)]
 
 
 def _begun(config: DictConfig, folder: Path, overrides: list[str], external: bool) -> _Run | None:

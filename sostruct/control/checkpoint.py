@@ -21,11 +21,9 @@ from jaxtyping import PyTree
 
 from sostruct.errors import RunError, SostructError
 from sostruct.graph import Capacity, Topology, write_atomically
+from sostruct.graph.files import SCHEMA
 from sostruct.networks.base import AbstractNetwork
 from sostruct.numerics import double_precision
-
-SCHEMA = 2
-"""Version of everything in a run folder; raised when an old folder can no longer be continued."""
 
 CHECKPOINT = "checkpoint.eqx"
 

@@ -16,13 +16,13 @@ from zipfile import BadZipFile
 import networkx as nx
 import pandas as pd
 
-from sostruct.control.checkpoint import SCHEMA
 from sostruct.control.history import SignalHistory
 from sostruct.control.recorder import JOURNAL, SIGNALS
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.result import Discovery
 from sostruct.errors import RunError
 from sostruct.graph import Journal, write_atomically, write_graph
+from sostruct.graph.files import SCHEMA
 
 DONE = "done.json"
 ENVIRONMENT = "environment.json"

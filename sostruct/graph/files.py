@@ -7,6 +7,9 @@ from pathlib import Path
 
 from sostruct.errors import RunError
 
+SCHEMA = 2
+"""Version of everything in a run folder; raised when an old folder can no longer be continued."""
+
 
 def write_atomically(path: str | Path, content: str | bytes) -> None:
     """Write a file beside its place, flush it to disk, and move it there in one step.

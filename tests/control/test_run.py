@@ -8,12 +8,13 @@ import jax
 import numpy as np
 import pytest
 
-from sostruct.control.checkpoint import CHECKPOINT, SCHEMA
+from sostruct.control.checkpoint import CHECKPOINT
 from sostruct.control.controller import Controller
 from sostruct.control.recorder import JOURNAL, SIGNALS, Recorder
 from sostruct.control.run import EpochReport, run
 from sostruct.errors import ConfigError, RunError
 from sostruct.graph import Journal
+from sostruct.graph.files import SCHEMA
 from sostruct.growth.catalogue import all_rules
 from sostruct.networks import base
 from sostruct.networks.lagged.network import LaggedNetwork

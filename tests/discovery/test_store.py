@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 import sostruct
-from sostruct.control.checkpoint import SCHEMA
 from sostruct.discovery.estimator import CausalDiscovery
 from sostruct.discovery.store import DONE, load, metrics, write_results
 from sostruct.errors import RunError
 from sostruct.graph import read_graph
+from sostruct.graph.files import SCHEMA
 
 from .conftest import MAX_LAG
 
