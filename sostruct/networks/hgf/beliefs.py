@@ -339,7 +339,7 @@ class _Known:
 
 def _taken(recorded: Any, columns: NDArray[np.integer[Any]]) -> NDArray[Any]:
     """Chosen columns of an array [..., column]."""
-    found: NDArray[Any] = np.asarray(recorded)[..., columns]
+    found: NDArray[Any] = np.take(np.asarray(recorded), columns, axis=-1)
     return found
 
 
