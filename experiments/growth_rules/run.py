@@ -15,7 +15,9 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,13 +65,17 @@ def main() -> None:
     page = [
         f"`sostruct -m experiment=growth_rules growth=evidence,every,random,none 'seed=range(0,{choice.seeds})'`",
         "Sparse linear systems of 20 series and 300 rows with known truth, one system per seed.",
-        markdown_table(table.astype(str).to_dict("records")),
+        markdown_table([_shown(row) for row in table.to_dict("records")]),
         "Wall time on this machine:",
         markdown_table(clock),
         versions_line(versions(("jax", "equinox", "numpy", "hydra-core"))),
     ]
     write_markdown(REFERENCE / "growth_rules.md", "Growth rules and their controls", page)
     write_csv(REFERENCE / "growth_rules.csv", table)
+
+
+def _shown(row: dict[Hashable, Any]) -> dict[str, str]:
+    return {str(name): f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in row.items()}
 
 
 if __name__ == "__main__":
