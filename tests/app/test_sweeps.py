@@ -197,3 +197,26 @@ def test_a_full_disk_stops_one_job(swept, monkeypatch) -> None:
     assert swept("seed=0,1,2")[0].code == 0
     assert len(jobs(folder)) == 3
     assert not list(folder.rglob("*.tmp"))
+
+
+def test_a_defect_in_one_run_of_a_population_stops_no_other(swept, monkeypatch) -> None:
+    import sostruct.control.population as population
+
+    original = population.run_population
+
+    def fragile(members, **settings):
+        if any("seed=1" in member.folder.name for member in members):
+            raise ZeroDivisionError("defect")
+        return original(members, **settings)
+
+    monkeypatch.setattr(population, "run_population", fragile)
+    finished, folder = swept("seed=range(0,3)", "run.population=3", "report=none")
+    assert finished.code == 1
+    assert len(jobs(folder)) == 2
+    (failed,) = folder.glob("*/failed.json")
+    assert "seed=1" in failed.parent.name
+    assert json.loads(failed.read_text())["error"] == "ZeroDivisionError: defect"
+    assert not (folder / "report.html").exists()
+    monkeypatch.setattr(population, "run_population", original)
+    assert swept("seed=range(0,3)", "run.population=3", "report=none")[0].code == 0
+    assert not list(folder.glob("*/failed.json"))
