@@ -1,12 +1,13 @@
 """The controller: from a rule's proposals to edits that are made together.
 
-It holds no mathematics. It asks the growth rule, settles conflicts (at most one edit per target and epoch, so that the
-prices of all edits made together are exact: a target's evidence depends on its own parents only), and decides what is
-worth recording.
+It holds no mathematics. It settles conflicts (edits of one epoch touch no common node, so that the prices of all edits
+made together are exact: a series' evidence depends on its own parents only, a belief's on its connected component), and
+decides what is worth recording.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
@@ -44,16 +45,22 @@ class Controller:
     def settle(self, proposals: Sequence[Proposal]) -> tuple[list[Proposal], list[Proposal]]:
         """The proposals to carry out, and the refused ones to record.
 
-        A target's best wanted proposal wins; its others are refused for this epoch, best priced first.
+        The best priced wanted proposal wins the nodes it touches; others that touch them are refused for this epoch.
+        Proposals without a price come last, in their order.
         """
-        winners: dict[str, Proposal] = {}
-        for proposal in proposals:
-            incumbent = winners.get(proposal.target)
-            if proposal.wanted and (incumbent is None or proposal.nats > incumbent.nats):
-                winners[proposal.target] = proposal
-        taken = list(winners.values())
+        wanted = [proposal for proposal in proposals if proposal.wanted]
+        seen: set[str] = set()
+        taken: list[Proposal] = []
+        for proposal in sorted(wanted, key=lambda proposal: (math.isnan(proposal.nats), -proposal.nats)):
+            touched = proposal.touches or {proposal.target}
+            if seen.isdisjoint(touched):
+                seen |= touched
+                taken.append(proposal)
         if self.edits_per_epoch is not None and len(taken) > self.edits_per_epoch:
-            taken = sorted(taken, key=lambda proposal: -proposal.nats)[: self.edits_per_epoch]
+            taken = taken[: self.edits_per_epoch]
+        else:
+            targets = [proposal.target for proposal in wanted]
+            taken.sort(key=lambda proposal: targets.index(proposal.target))
         chosen = {id(proposal) for proposal in taken}
         refused: dict[str, list[Proposal]] = {}
         for proposal in proposals:

@@ -167,7 +167,7 @@ def loop(
 
         proposals, state = controller.growth.propose(network, signals, state, evaluate=counterfactual, key=own)
         taken, refused = controller.settle(proposals)
-        network = network.edited([proposal.edit for proposal in taken], key=own) if taken else network
+        network = network.edited([edit for proposal in taken for edit in proposal.edits], key=own) if taken else network
         settled = not taken and not controller.growth.waiting(state)
         entries = [_entry(epoch, one, True) for one in taken]
         entries += [_entry(epoch, one, False) for one in remembered.news(refused)]

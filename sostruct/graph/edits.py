@@ -45,6 +45,11 @@ Edits: TypeAlias = AbstractEdit | tuple[AbstractEdit, ...]
 """One edit, or several that are decided together."""
 
 
+def edits_of(edit: Edits) -> tuple[AbstractEdit, ...]:
+    """The edits as a tuple, whether it is one or several."""
+    return (edit,) if isinstance(edit, AbstractEdit) else edit
+
+
 @final
 @dataclass(frozen=True, slots=True, init=False)
 class AddNode(AbstractEdit):

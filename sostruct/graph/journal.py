@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from sostruct.errors import GraphError, RunError
-from sostruct.graph.edits import AbstractEdit, Edits, apply, describe, edit_from_dict, edit_to_dict
+from sostruct.graph.edits import AbstractEdit, Edits, apply, describe, edit_from_dict, edit_to_dict, edits_of
 from sostruct.graph.files import write_atomically
 from sostruct.graph.records import decode
 from sostruct.graph.topology import Topology
@@ -86,7 +86,7 @@ class Entry:
     @property
     def edits(self) -> tuple[AbstractEdit, ...]:
         """The edits, as a tuple whether it is one or several."""
-        return (self.edit,) if isinstance(self.edit, AbstractEdit) else self.edit
+        return edits_of(self.edit)
 
     def to_dict(self) -> dict[str, Any]:
         """The entry ready for JSON; a missing price is null."""

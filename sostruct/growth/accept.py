@@ -10,7 +10,7 @@ import abc
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from sostruct.growth.base import Evaluate, Proposal
@@ -40,9 +40,9 @@ class PositiveEvidence(AbstractAccept):
         """Wanted iff nats > threshold; a candidate without a price (nan) is not."""
         threshold = self.threshold
         return [
-            Proposal(candidate.target, candidate.edit, candidate.nats, True, "raises the evidence")
+            Proposal.of(candidate, True, "raises the evidence")
             if candidate.nats > threshold
-            else Proposal(candidate.target, candidate.edit, candidate.nats, False, f"not above {threshold:g} nats")
+            else Proposal.of(candidate, False, f"not above {threshold:g} nats")
             for candidate in candidates
         ]
 
@@ -62,10 +62,10 @@ class Counterfactual(AbstractAccept):
         """Wanted iff the counterfactual nats, less log K, exceed `threshold`."""
         if not candidates:
             return []
-        nats = evaluate([(candidate.edit,) for candidate in candidates])
+        nats = evaluate([candidate.edits for candidate in candidates])
         rivals = Counter(candidate.target for candidate in candidates)
         repriced = [
-            Candidate(candidate.target, candidate.edit, float(gain) - math.log(rivals[candidate.target]))
+            replace(candidate, nats=float(gain) - math.log(rivals[candidate.target]))
             for candidate, gain in zip(candidates, nats, strict=True)
         ]
         return PositiveEvidence(self.threshold).judge(repriced, evaluate=evaluate)
@@ -79,6 +79,6 @@ class Always(AbstractAccept):
     def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
         """All wanted."""
         return [
-            Proposal(candidate.target, candidate.edit, candidate.nats, True, "always accepted (control)")
+            Proposal.of(candidate, True, "always accepted (control)")
             for candidate in candidates
         ]

@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 from numpy.typing import NDArray
 
-from sostruct.graph import AbstractEdit
-from sostruct.networks.base import AbstractNetwork
+from sostruct.graph import AbstractEdit, Edits, edits_of
+from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.surprise import Signals
 
 Evaluate = Callable[[Sequence[Sequence[AbstractEdit]]], NDArray[np.float64]]
@@ -34,17 +34,29 @@ class Proposal:
 
     Attributes:
         target: the node whose prediction the edit changes.
-        edit: the edit.
+        edit: the edit, or a tuple of edits that stand or fall together.
         nats: surprise it expects to remove, net of complexity; nan for a rule that cannot state a price (a control).
         wanted: whether the rule asks for it.
         reason: why, or why not, in words.
+        touches: as in `Candidate`.
     """
 
     target: str
-    edit: AbstractEdit
+    edit: Edits
     nats: float
     wanted: bool
     reason: str
+    touches: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, candidate: Candidate, wanted: bool, reason: str) -> Proposal:
+        """A candidate with a verdict."""
+        return cls(candidate.target, candidate.edit, candidate.nats, wanted, reason, candidate.touches)
+
+    @property
+    def edits(self) -> tuple[AbstractEdit, ...]:
+        """The edits as a tuple."""
+        return edits_of(self.edit)
 
 
 class AbstractGrowthRule(abc.ABC):

@@ -20,7 +20,7 @@ import jax
 import networkx as nx
 from jaxtyping import PRNGKeyArray, PyTree
 
-from sostruct.graph import AbstractEdit, Capacity, Topology
+from sostruct.graph import AbstractEdit, Capacity, Edits, Topology, edits_of
 from sostruct.numerics import double_precision
 from sostruct.surprise import Signals
 
@@ -40,14 +40,22 @@ class Candidate:
     """An edit with its price.
 
     Attributes:
-        target: the node whose prediction the edit changes; conflicts are resolved per target.
-        edit: the edit.
+        target: the node whose prediction the edit changes.
+        edit: the edit, or a tuple of edits that stand or fall together.
         nats: log evidence with the edit minus log evidence without; nan where the proposer has no price.
+        touches: the nodes that the price depends on: edits that touch a common node are not made together. Empty where
+            that is the target alone.
     """
 
     target: str
-    edit: AbstractEdit
+    edit: Edits
     nats: float
+    touches: frozenset[str] = frozenset()
+
+    @property
+    def edits(self) -> tuple[AbstractEdit, ...]:
+        """The edits as a tuple."""
+        return edits_of(self.edit)
 
 
 _Network = TypeVar("_Network", bound="AbstractNetwork")
