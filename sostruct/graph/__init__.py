@@ -17,6 +17,7 @@ from sostruct.graph.edits import (
     describe,
     edit_from_dict,
     edit_to_dict,
+    edits_of,
     invert,
 )
 from sostruct.graph.elements import Edge, EdgeKey, Node
@@ -63,6 +64,7 @@ __all__ = [
     "describe",
     "edit_from_dict",
     "edit_to_dict",
+    "edits_of",
     "function_names",
     "invert",
     "node_kind",
