@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
+import networkx as nx
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
@@ -58,7 +59,8 @@ class Run:
     Attributes:
         network: the network after the last epoch.
         data: the prepared data it ran on.
-        journal: every decision; `journal.replay(epoch)` is the graph after that epoch's edits.
+        journal: every decision; `journal.frame()` is a table of them, `journal.replay(epoch)` the graph after that
+            epoch's edits.
         history: the signals of every epoch.
         epochs: epochs completed.
         signals: what the last epoch reported; None when a resumed run had nothing left to do.
@@ -72,6 +74,10 @@ class Run:
     epochs: int
     signals: Signals | None
     settled: bool
+
+    def graph_at(self, epoch: int) -> nx.MultiDiGraph:
+        """The graph after the edits of this epoch and those before it, for networkx; -1 gives the start."""
+        return self.journal.graph_at(epoch)
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, final
 
 from sostruct.errors import GraphError, RunError
 from sostruct.graph.edits import AbstractEdit, Edits, apply, describe, edit_from_dict, edit_to_dict, edits_of
+from sostruct.graph.exporters import write_graph
 from sostruct.graph.files import write_atomically
 from sostruct.graph.records import decode
 from sostruct.graph.topology import Topology
 
 if TYPE_CHECKING:
+    import networkx as nx
     import pandas as pd
 
 SCHEMA = 1
@@ -87,6 +89,11 @@ class Entry:
     def edits(self) -> tuple[AbstractEdit, ...]:
         """The edits, as a tuple whether it is one or several."""
         return edits_of(self.edit)
+
+    @property
+    def op(self) -> str:
+        """The kinds of its edits by name, each once, joined by " + ": "add_node + add_edge"."""
+        return " + ".join(dict.fromkeys(edit.op for edit in self.edits))
 
     def to_dict(self) -> dict[str, Any]:
         """The entry ready for JSON; a missing price is null."""
@@ -195,19 +202,93 @@ class Journal:
         self._replayed = (done, topology)
         return topology
 
+    def graphs(self) -> Iterator[tuple[int, Topology]]:
+        """The graph after every epoch that changed it, as (epoch, graph), oldest first; (-1, the start) comes first.
+
+        Raises:
+            GraphError: an accepted edit does not fit the graph it was recorded for.
+        """
+        before = self.start
+        yield -1, before
+        for epoch in self.epochs:
+            after = self.replay(epoch)
+            if after != before:
+                yield epoch, after
+            before = after
+
+    def graph_at(self, epoch: int) -> nx.MultiDiGraph:
+        """The graph after all accepted edits of this epoch and those before it, for networkx; -1 gives the start.
+
+        Raises:
+            GraphError: see `replay`.
+        """
+        return self.replay(epoch).graph
+
+    def write_graphml(self, folder: str | Path, epochs: Iterable[int] | None = None) -> tuple[Path, ...]:
+        """Write graphs as GraphML, one file per epoch: `epoch-0012.graphml` is the graph after the edits of epoch 12.
+
+        Args:
+            folder: made where it is missing; other files in it stay.
+            epochs: which graphs, -1 for the start (`start.graphml`). By default the start and every epoch whose edits
+                changed the graph.
+
+        Returns:
+            The paths, in the order of the epochs.
+
+        Raises:
+            GraphError: an epoch is below -1, an edit does not fit its graph, or XML cannot hold the name of a node.
+            RunError: a file cannot be written.
+        """
+        if epochs is None:
+            chosen = dict(self.graphs())
+        else:
+            chosen = {epoch: self.replay(epoch) for epoch in sorted({index(epoch) for epoch in epochs})}
+        if min(chosen, default=0) < -1:
+            raise GraphError(
+                f"Cannot write the graph of epoch {min(chosen)}. This is because epochs are counted from 0. "
+                "Try -1 for the graph at the start."
+            )
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"Cannot write into {str(folder)!r}. This is because of {error}. Try a folder that can be written."
+            ) from None
+        paths = []
+        for epoch, graph in chosen.items():
+            paths.append(folder / ("start.graphml" if epoch < 0 else f"epoch-{epoch:04d}.graphml"))
+            write_graph(graph, paths[-1])
+        return tuple(paths)
+
     def frame(self) -> pd.DataFrame:
-        """The journal as a table with the columns epoch, edit (described for people), nats, accepted and reason."""
+        """The journal as a table, one row per decision.
+
+        The columns are epoch; target; op, what kind of edit it is ("add_node", "add_edge", "rewire", ...; of several
+        that stand or fall together each once, joined by " + "); edit, described for people; nats, NaN for a rule
+        without a price; accepted; reason.
+        """
         import pandas as pd
 
         return pd.DataFrame(
             {
                 "epoch": pd.Series(self._epochs, dtype="int64"),
+                "target": pd.Series([entry.target for entry in self._entries], dtype="object"),
+                "op": pd.Series([entry.op for entry in self._entries], dtype="object"),
                 "edit": pd.Series([describe(entry.edit) for entry in self._entries], dtype="object"),
                 "nats": pd.Series([entry.nats for entry in self._entries], dtype="float64"),
                 "accepted": pd.Series([entry.accepted for entry in self._entries], dtype="bool"),
                 "reason": pd.Series([entry.reason for entry in self._entries], dtype="object"),
             }
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how much was decided, and the table, its middle left out where it is long."""
+        accepted = sum(entry.accepted for entry in self._entries)
+        summary = f"{len(self)} decisions in {len(self.epochs)} epochs, {accepted} accepted"
+        # The names of nodes are the user's own: pandas escapes them.
+        table = self.frame().to_html(index=False, max_rows=40, escape=True, na_rep="", float_format="{:,.2f}".format)
+        return f"<p>{summary}</p>\n{table}"
 
     def header(self) -> str:
         """The first line of the journal's file, with its line end."""

@@ -39,6 +39,7 @@ def test_the_journal_replays_to_the_live_graph_at_every_epoch() -> None:
     assert finished.journal.final == finished.network.topology
     assert [len(finished.journal.replay(epoch).edges) for epoch in range(finished.epochs)] == graphs
     assert finished.journal.replay(-1) == bare().topology
+    assert [finished.graph_at(epoch).number_of_edges() for epoch in range(finished.epochs)] == graphs
 
 
 def test_one_edit_per_target_and_epoch() -> None:

@@ -21,6 +21,7 @@ from sostruct.graph import (
     RemoveNode,
     Topology,
     apply,
+    read_graph,
     to_lines,
 )
 
@@ -230,14 +231,68 @@ def test_a_missing_or_binary_file_is_named(tmp_path, refusal):
 
 
 def test_the_frame(small):
-    journal = Journal(small, [Entry(0, AddEdge(Edge("price", "level", lag=1)), math.nan, True, "every")])
+    journal = Journal(small, [Entry(0, AddEdge(Edge("price", "level", lag=1)), math.nan, True, "every", "level")])
     frame = journal.frame()
-    assert list(frame.columns) == ["epoch", "edit", "nats", "accepted", "reason"]
+    assert list(frame.columns) == ["epoch", "target", "op", "edit", "nats", "accepted", "reason"]
     assert frame.loc[0, "edit"] == "add price -> level (lag 1)"
+    assert frame.loc[0, "target"] == "level"
     assert math.isnan(frame.loc[0, "nats"])
     empty = Journal(small).frame()
     assert empty.empty
     assert empty.dtypes.to_dict() == frame.dtypes.to_dict()
+
+
+def test_the_frame_can_be_filtered_by_the_kind_of_edit(small):
+    grown = (AddNode("new", "constant"), AddEdge(Edge("new", "level")), AddEdge(Edge("new", "price")))
+    journal = Journal(small, [Entry(0, grown, 1.0, True, ""), Entry(0, RemoveNode("price"), 1.0, False, "")])
+    assert journal.frame()["op"].tolist() == ["add_node + add_edge", "remove_node"]
+    assert journal.frame().query("op == 'remove_node'")["edit"].tolist() == ["remove node price"]
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=30, deadline=None)
+def test_the_graphs_of_a_run_are_those_of_the_epochs_that_changed_it(rng):
+    journal, live = random_history(rng)
+    graphs = dict(journal.graphs())
+    assert next(journal.graphs()) == (-1, journal.start)
+    shown = journal.start
+    for epoch in range(5):
+        assert (epoch in graphs) == (live[epoch] != live[epoch - 1])
+        shown = graphs.get(epoch, shown)
+        assert shown == live[epoch]
+        assert Topology.from_networkx(journal.graph_at(epoch)) == live[epoch]
+
+
+def test_graphml_is_written_for_every_epoch_that_changed_the_graph(tmp_path, small):
+    journal = Journal(small, [Entry(2, RemoveNode("price"), 1.0, True, ""), Entry(3, RemoveNode("x"), 1.0, False, "")])
+    paths = journal.write_graphml(tmp_path / "run" / "graphs")
+    assert [path.name for path in paths] == ["start.graphml", "epoch-0002.graphml"]
+    assert [Topology.from_networkx(read_graph(path)) for path in paths] == [small, journal.final]
+    chosen = journal.write_graphml(tmp_path, [12, np.int64(1), 1])
+    assert [path.name for path in chosen] == ["epoch-0001.graphml", "epoch-0012.graphml"]
+    assert [Topology.from_networkx(read_graph(path)) for path in chosen] == [small, journal.final]
+
+
+def test_graphml_of_no_epoch_or_into_no_folder_is_refused(tmp_path, small, refusal):
+    with pytest.raises(GraphError) as raised:
+        Journal(small).write_graphml(tmp_path / "graphs", [-2])
+    refusal(raised, "-2")
+    assert not (tmp_path / "graphs").exists()
+    (tmp_path / "graphs").write_text("in the way")
+    with pytest.raises(RunError) as raised:
+        Journal(small).write_graphml(tmp_path / "graphs")
+    refusal(raised, "graphs")
+
+
+def test_a_notebook_shows_the_table_with_names_as_they_are_spelled(small):
+    entries = [Entry(epoch, AddNode("<b>", "constant"), math.nan, epoch == 0, "why & how") for epoch in range(60)]
+    page = Journal(small, entries)._repr_html_()
+    assert "60 decisions in 60 epochs, 1 accepted" in page
+    assert "add node &lt;b&gt;" in page
+    assert "why &amp; how" in page
+    assert "<b>" not in page
+    assert 40 <= page.count("<tr") < 50
+    assert "0 decisions in 0 epochs" in Journal(small)._repr_html_()
 
 
 def test_every_line_is_standard_json(small):

@@ -22,8 +22,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError, GraphError
+from sostruct.graph.layering import levels_of
 from sostruct.networks.hgf.beliefs import Beliefs, place_of_subject
-from sostruct.networks.hgf.layering import levels_of
 from sostruct.networks.hgf.network_figure import draw_network
 from sostruct.networks.hgf.palette import BAND, BLUE, HAIR, INK, MUTED, VERMILION
 from sostruct.tasks.base import listed

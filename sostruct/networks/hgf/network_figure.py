@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
 from sostruct.graph import Edge, Node, Topology
+from sostruct.graph.layering import Layers, layers
 from sostruct.networks.hgf.beliefs import Beliefs, place_of_subject
-from sostruct.networks.hgf.layering import Layers, layers
 from sostruct.networks.hgf.palette import BAND, BLUE, GROUND, INK, MUTED, PAPER, VERMILION
 
 _WIDEST, _HIGHEST = 1800.0, 1200.0  # points of a new figure

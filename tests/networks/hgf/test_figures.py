@@ -25,9 +25,9 @@ from matplotlib.patches import FancyBboxPatch, Polygon
 
 from sostruct.errors import ConfigError, GraphError
 from sostruct.graph import Topology
+from sostruct.graph.layering import layers, levels_of
 from sostruct.networks.hgf.builders import binary_hgf, continuous_hgf
 from sostruct.networks.hgf.figures import draw_beliefs, draw_network
-from sostruct.networks.hgf.layering import layers, levels_of
 from sostruct.networks.hgf.network_figure import with_spread
 from tests.networks.hgf.graphs import random_graph
 from tests.networks.hgf.handmade import example, made

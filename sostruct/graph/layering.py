@@ -18,7 +18,7 @@ from typing import TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from sostruct.graph import Topology
+from sostruct.graph.topology import Topology
 
 Item: TypeAlias = str | tuple[int, int]
 """A node, or the bend of an edge (its number, level)."""
