@@ -30,11 +30,15 @@ class Task:
         name: short and fit for a folder name.
         frame: float64 series [time x node]; the columns are strings and the index, where it is not a plain count of
             rows, says when each row was taken.
-        truth: the graph behind the series, every column a node of kind "series", or None where it is not known.
+        truth: the graph behind the series, or None where it is not known. Of lagged systems every column is a node of
+            kind "series"; of belief networks every column is an input and the other nodes are hidden.
         truth_lags: whether the lags of `truth` mean something. Where they do not (a flow sampled in time, a list of
             causes and effects alone) every edge carries lag 1.
         description: one sentence for a report.
         provenance: where the numbers come from, in enough detail to get them again.
+        heldout: the rows that follow `frame`, with the same columns, which no learner is shown; None where there are
+            none.
+        start: the belief graph from which a learner of structure starts; None leaves it to the learner.
     """
 
     name: str
@@ -43,6 +47,8 @@ class Task:
     truth_lags: bool
     description: str
     provenance: str
+    heldout: pd.DataFrame | None = None
+    start: nx.MultiDiGraph | None = None
 
 
 class AbstractTask(abc.ABC):
