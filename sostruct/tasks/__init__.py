@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from sostruct.tasks.base import AbstractTask, Task
+from sostruct.tasks.belief import sample_beliefs
 from sostruct.tasks.checks import check_frame, check_max_lag, rows_needed
+from sostruct.tasks.hidden import HiddenStructure
 from sostruct.tasks.lorenz96 import Lorenz96
 from sostruct.tasks.macro import USMacro
 from sostruct.tasks.nonlinear import Nonlinear
@@ -15,12 +17,19 @@ from sostruct.tasks.truth import Link, check_truth, read_truth, truth_graph
 from sostruct.tasks.var import SparseVAR
 
 all_tasks: Mapping[str, type[AbstractTask]] = MappingProxyType(
-    {"var": SparseVAR, "lorenz96": Lorenz96, "nonlinear": Nonlinear, "us_macro": USMacro}
+    {
+        "var": SparseVAR,
+        "lorenz96": Lorenz96,
+        "nonlinear": Nonlinear,
+        "us_macro": USMacro,
+        "structure": HiddenStructure,
+    }
 )
 """Every task that loads with nothing but a seed, by name; the contract tests run over all of them."""
 
 __all__ = [
     "AbstractTask",
+    "HiddenStructure",
     "Link",
     "Lorenz96",
     "Nonlinear",
@@ -34,5 +43,6 @@ __all__ = [
     "check_truth",
     "read_truth",
     "rows_needed",
+    "sample_beliefs",
     "truth_graph",
 ]
