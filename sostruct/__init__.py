@@ -10,15 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sostruct.app.loading import load
     from sostruct.control.controller import Controller
     from sostruct.control.run import Run, run
     from sostruct.discovery.estimator import CausalDiscovery, discover
     from sostruct.discovery.result import Discovery
-    from sostruct.discovery.store import load
     from sostruct.errors import BeliefError, ConfigError, DataError, GraphError, RunError, SostructError
     from sostruct.graph import Journal, Topology, read_graph, write_graph
     from sostruct.loops import native_loops
-    from sostruct.networks.hgf.builders import binary_hgf, continuous_hgf
+    from sostruct.networks.hgf.builders import bare_hgf, binary_hgf, continuous_hgf
     from sostruct.networks.hgf.couplings import register_function
     from sostruct.networks.hgf.network import HGF
     from sostruct.networks.hgf.population import filter_population
@@ -41,11 +41,12 @@ _WHERE = {
     "RunError": "sostruct.errors",
     "SostructError": "sostruct.errors",
     "Topology": "sostruct.graph",
+    "bare_hgf": "sostruct.networks.hgf.builders",
     "binary_hgf": "sostruct.networks.hgf.builders",
     "continuous_hgf": "sostruct.networks.hgf.builders",
     "discover": "sostruct.discovery.estimator",
     "filter_population": "sostruct.networks.hgf.population",
-    "load": "sostruct.discovery.store",
+    "load": "sostruct.app.loading",
     "native_loops": "sostruct.loops",
     "read_graph": "sostruct.graph",
     "register_function": "sostruct.networks.hgf.couplings",
@@ -69,6 +70,7 @@ __all__ = [
     "SostructError",
     "Topology",
     "__version__",
+    "bare_hgf",
     "binary_hgf",
     "continuous_hgf",
     "discover",

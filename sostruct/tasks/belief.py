@@ -44,8 +44,8 @@ def sample_beliefs(
     with b_t and c_t the value and volatility parents in the same step. Leaves are the inputs u; a binary input is 1
     with probability sigmoid(sum_b w_b b_t), and a constant is 1.
 
-    A state with |lam| < 1 starts one step before the first row from its stationary law given its parents' starts,
-    N((rho + sum_b w_b b_0) / (1 - lam), exp(om + sum_c kap_c c_0) / (1 - lam^2)); any other from N(mean, 1 / precision).
+    One step before the first row a state is drawn, if |lam| < 1, from its stationary law given its parents' draws,
+    N((rho + sum_b w_b b) / (1 - lam), exp(om + sum_c kap_c c) / (1 - lam^2)), and if not, from N(mean, 1 / precision).
 
     Args:
         graph: nodes of kind "continuous", "binary" and "constant"; every edge directed, at lag 0, with the function

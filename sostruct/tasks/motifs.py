@@ -128,7 +128,7 @@ MIXED: Mapping[str, Motif] = MappingProxyType(
         "drift_chain": drift_chain,
     }
 )
-"""What a mixed graph is made of; not chains of volatilities, for which approximate filters lose the true graph itself."""
+"""What a mixed graph is made of: not chains of volatilities, whose true graph approximate filters cannot follow."""
 
 
 def grow(fresh: Callable[[], Scaffold], motifs: Mapping[str, Motif], nodes: int) -> Scaffold:

@@ -1,8 +1,8 @@
-"""The two networks the literature calls the HGF, as ordinary graphs, under its own names of parameters.
+"""The two networks the literature calls the HGF, and the bare one that structure learning starts from, as graphs.
 
-A graph built here is nothing special: rename its nodes, add parents and inputs, and hand it to `HGF`. The names of
-parameters are those of the papers, level by level, so that published values can be typed in as they are printed; the
-node attributes they become are in the docstrings.
+A graph built here is nothing special: rename its nodes, add parents and inputs, and hand it to `HGF`. Of the
+literature's networks the names of parameters are those of the papers, level by level, so that published values can be
+typed in as they are printed; the node attributes they become are in the docstrings.
 
 Defaults are published values too. Everything about the first continuous level is in the units of the data, so for other
 data than the published example's it must be set; the binary network's states are log odds and log variances, which have
@@ -20,16 +20,20 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import TypeAlias
 
 import networkx as nx
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-from sostruct.errors import ConfigError
+from sostruct.errors import ConfigError, DataError
 from sostruct.graph import Edge, Node, Topology
 from sostruct.tasks.base import listed
+from sostruct.tasks.checks import check_names, check_numbers
 
 Levels: TypeAlias = float | int | Iterable[float | int]
 """One number for every level, or one for each, lowest first."""
@@ -123,6 +127,91 @@ def binary_hgf(
     return _chain(Node("u", "binary"), ("x2", "x3")[: levels - 1], given, _REFERENCE)
 
 
+def bare_hgf(
+    data: pd.DataFrame | Iterable[str],
+    *,
+    tonic_volatility: Levels | None = None,
+    precision: Levels | None = None,
+    autoconnection: Levels = 1.0,
+    binary: Collection[str] = (),
+) -> nx.MultiDiGraph:
+    """Every series by itself: an input named as the column, and a hidden state of its own, "{column}_state".
+
+    `u ~ N(x, 1 / precision)`, `x ~ N(lam x', exp(om))` with x' the step before. Learners of structure start here.
+
+    Given a frame, its numbers set what is left out. With s the robust size of a step of the column (1.4826 times the
+    median of |u_t - u_(t-1)|), half of its variance goes to the state, om = log(s^2 / 2), and the rest to the noise of
+    two observations, precision = 4 / s^2. The state is first believed at the first observation, within 10 s.
+
+    Args:
+        data: names of the series, or a frame with a column for each; NaN where a value is missing.
+        tonic_volatility: om of each state, or one for all; -4 where only names are given.
+        precision: of each continuous input, or one for all; 1 where only names are given.
+        autoconnection: lam of each state, or one for all.
+        binary: names of the series that are outcomes 0 or 1; their states are log odds, believed at 0 first.
+
+    Raises:
+        ConfigError: there is no name; a name in `binary` is not among them; or there is a wrong number of values, or
+            one that is not finite or, where it must be, not positive.
+        DataError: two columns share a name, or one has none, is not numeric or is infinite somewhere.
+        GraphError: a state's name is a column's too.
+    """
+    if isinstance(data, str):
+        raise ConfigError(
+            f"Cannot build a bare network of {data!r}. This is because it is one string, and names come in a list. "
+            f"Try [{data!r}]."
+        )
+    frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(columns=list(data), dtype=np.float64)
+    columns = list(check_names(frame.columns))
+    unknown = [name for name in binary if name not in columns]
+    if not columns or unknown:
+        why = f"binary names {listed(unknown)}, which are not among the series" if columns else "there are no series"
+        raise ConfigError(
+            f"Cannot build a bare network. This is because {why}. Try {listed(columns) if columns else 'some names'}."
+        )
+    values = check_numbers(frame, columns)
+    means, sizes = zip(*(_size(name, values[:, place]) for place, name in enumerate(columns)), strict=True)
+    seen = [math.nan if name in binary else size for name, size in zip(columns, sizes, strict=True)]
+    log_steps = tuple(-4.0 if math.isnan(size) else math.log(size**2 / 2.0) for size in seen)
+    sharpness = tuple(1.0 if math.isnan(size) else 4.0 / size**2 for size in seen)
+    nodes, edges = [], []
+    for name, mean, size, log_step, lam, sharp in zip(
+        columns,
+        means,
+        seen,
+        _numbers("tonic_volatility", tonic_volatility, columns, log_steps),
+        _numbers("autoconnection", autoconnection, columns, (1.0,) * len(columns)),
+        _numbers("precision", precision, columns, sharpness),
+        strict=True,
+    ):
+        believed = {} if math.isnan(size) else {"mean": mean, "precision": 0.01 / size**2}
+        state = Node(f"{name}_state", "continuous", {**believed, "tonic_volatility": log_step, "autoconnection": lam})
+        seen_as = Node(name, "binary") if name in binary else Node(name, "continuous", {"precision": sharp})
+        nodes += [seen_as, state]
+        edges.append(Edge(state.name, name))
+    return Topology(tuple(nodes), tuple(edges)).to_networkx()
+
+
+def _size(name: str, column: NDArray[np.float64]) -> tuple[float, float]:
+    """The first observation and the robust size of a step; (0, nan) of a column without numbers.
+
+    A column that mostly stands still has steps of the size of its standard deviation, and a constant one of 1.
+
+    Raises:
+        DataError: an observation is infinite.
+    """
+    there = column[~np.isnan(column)]
+    if not np.isfinite(there).all():
+        raise DataError(
+            f"Cannot use column {name!r}. This is because it is infinite in row "
+            f"{int(np.argmax(np.isinf(column)))} (counting from 0). Try replacing such values by NaN."
+        )
+    if not there.size:
+        return 0.0, math.nan
+    size = 1.4826 * float(np.median(np.abs(np.diff(there)))) if there.size > 1 else 0.0
+    return float(there[0]), size or float(np.std(there)) or 1.0
+
+
 def _check_levels(builder: str, levels: object) -> None:
     if isinstance(levels, bool) or not isinstance(levels, Integral) or levels not in (2, 3):
         raise ConfigError(
@@ -166,7 +255,7 @@ def _numbers(parameter: str, given: Levels | None, owners: Sequence[str], defaul
             f"Cannot use {parameter}={given!r}. This is because it has {len(values)} values and is for {len(owners)}"
             f"{': ' if owners else ''}{listed(owners)}. Try one for each, or one number for all."
         )
-    positive = parameter in ("sigma_0", "pi_u")
+    positive = parameter in ("sigma_0", "pi_u", "precision")
     for owner, value in zip(owners, values, strict=True):
         number = float(value) if isinstance(value, Real) else math.nan
         if not math.isfinite(number) or (positive and number <= 0.0):
