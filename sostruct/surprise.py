@@ -8,9 +8,16 @@ variance is estimated has almost no excess whatever its parents are, so excess i
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+_ByNode: TypeAlias = Float[np.ndarray, " node"]
+_ByPair: TypeAlias = Float[np.ndarray, "node node"]
 
 
 class AbstractGains(eqx.Module):
@@ -18,6 +25,122 @@ class AbstractGains(eqx.Module):
 
     reducible: eqx.AbstractVar[Float[Array, " node"]]
     """Nats of the best candidate at each node, floored at 0."""
+
+
+ERROR_MEMORY = 10.0
+"""Steps over which the errors of belief networks are smoothed before those of two nodes are compared."""
+
+ERROR_STRIDE = 5
+"""Steps from one kept value of the smoothed errors to the next: closer ones would say almost the same."""
+
+
+class ErrorSignals(eqx.Module):
+    """The errors of the nodes of a belief network over one epoch: what they sum to, and what two have in common.
+
+    z is a node's standardized value error d sqrt(ph), D its volatility error ph / p + ph d^2 - 1, expected to be 0
+    under its own prediction. Steps without news count as 0. What is not explained by the graph shows as a pattern:
+    mean or autocorrelated D, a volatility parent is missing; autocorrelated z, a drift; errors of two nodes that go
+    together, a parent they share.
+
+    Attributes:
+        value: sum of z [node].
+        value_squared: sum of z^2 [node].
+        value_lagged: sum of z times that of the step before [node].
+        volatility: sum of D [node].
+        volatility_squared: sum of D^2 [node].
+        volatility_lagged: sum of D times that of the step before [node].
+        count: steps with news [node].
+        pairs: steps with news that follow a step with news [node].
+        smooth_value: z smoothed exponentially over `ERROR_MEMORY` steps, every `ERROR_STRIDE` steps [sample, node].
+        smooth_volatility: likewise of D [sample, node].
+    """
+
+    value: Float[Array, " node"]
+    value_squared: Float[Array, " node"]
+    value_lagged: Float[Array, " node"]
+    volatility: Float[Array, " node"]
+    volatility_squared: Float[Array, " node"]
+    volatility_lagged: Float[Array, " node"]
+    count: Float[Array, " node"]
+    pairs: Float[Array, " node"]
+    smooth_value: Float[Array, "sample node"]
+    smooth_volatility: Float[Array, "sample node"]
+
+    @property
+    def mean_value(self) -> _ByNode:
+        """Mean z [node]: far from 0, the node is led by a drift it does not know."""
+        return _ratio(self.value, self.count)
+
+    @property
+    def mean_volatility(self) -> _ByNode:
+        """Mean D [node]: twice the excess surprise per step."""
+        return _ratio(self.volatility, self.count)
+
+    @property
+    def value_autocorrelation(self) -> _ByNode:
+        """Lag-1 autocorrelation of z about 0, its expectation [node]; 0 where there is none."""
+        return _ratio(_ratio(self.value_lagged, self.pairs), _ratio(self.value_squared, self.count))
+
+    @property
+    def volatility_autocorrelation(self) -> _ByNode:
+        """Lag-1 autocorrelation of D about 0, its expectation [node]; 0 where there is none."""
+        return _ratio(_ratio(self.volatility_lagged, self.pairs), _ratio(self.volatility_squared, self.count))
+
+    @property
+    def value_products(self) -> _ByPair:
+        """Mean product of the smoothed z of two nodes [node, node]."""
+        return _products(self.smooth_value)
+
+    @property
+    def volatility_products(self) -> _ByPair:
+        """Mean product of the smoothed D of two nodes [node, node]."""
+        return _products(self.smooth_volatility)
+
+    @property
+    def value_correlation(self) -> _ByPair:
+        """Correlation about 0 of the smoothed z of two nodes [node, node]; 0 where a node has no errors."""
+        return _correlation(self.value_products)
+
+    @property
+    def volatility_correlation(self) -> _ByPair:
+        """Correlation about 0 of the smoothed D of two nodes [node, node]; 0 where a node has no errors."""
+        return _correlation(self.volatility_products)
+
+    @property
+    def excess_error(self) -> _ByNode:
+        """Standard error of the epoch's excess surprise [node], nats; 0 where there is no news.
+
+        Excess is the sum of D / 2 over n steps. D that follow each other are alike where volatility is missed: n of
+        them are worth n (1 - r) / (1 + r) independent ones, r their autocorrelation about their mean (Bartlett 1946,
+        for an autoregression of order 1), here at most .95; a negative r counts as 0.
+        """
+        mean = self.mean_volatility
+        variance = np.maximum(_ratio(self.volatility_squared, self.count) - mean**2, 0.0)
+        alike = np.clip(_ratio(_ratio(self.volatility_lagged, self.pairs) - mean**2, variance), 0.0, 0.95)
+        effective = np.asarray(self.count, np.float64) * (1.0 + alike) / (1.0 - alike)
+        error: NDArray[np.float64] = 0.5 * np.sqrt(variance * effective)
+        return error
+
+
+# On the host: shapes are those of the graph, and compiled arithmetic would be compiled anew for every size of it.
+
+
+def _ratio(one: Array | NDArray[np.float64], other: Array | NDArray[np.float64]) -> NDArray[np.float64]:
+    """One over the other, 0 where the other is 0."""
+    above, below = np.asarray(one, np.float64), np.asarray(other, np.float64)
+    ratio: NDArray[np.float64] = np.divide(above, below, out=np.zeros_like(above), where=below > 0.0)
+    return ratio
+
+
+def _products(smooth: Array) -> _ByPair:
+    numbers = np.asarray(smooth, np.float64)
+    products: NDArray[np.float64] = numbers.T @ numbers / max(len(numbers), 1)
+    return products
+
+
+def _correlation(products: _ByPair) -> _ByPair:
+    size = np.sqrt(np.diagonal(products))
+    return _ratio(products, size[:, None] * size[None, :])
 
 
 class Signals(eqx.Module):
@@ -32,6 +155,7 @@ class Signals(eqx.Module):
         count: effective number of samples behind each row [node].
         evidence: log evidence of the whole graph, structure prior included; differences of it price edits. Scalar.
         gains: prices of the candidates the network can score in closed form, or None.
+        errors: the errors behind the surprise of a belief network, or None.
     """
 
     surprise: Float[Array, " node"]
@@ -41,11 +165,17 @@ class Signals(eqx.Module):
     count: Float[Array, " node"]
     evidence: Float[Array, ""]
     gains: AbstractGains | None
+    errors: ErrorSignals | None = None
 
     @property
     def excess(self) -> Float[Array, " node"]:
         """Observed minus expected surprise [node], nats over the epoch: the alarm."""
         return self.surprise - self.expected
+
+    @property
+    def excess_error(self) -> Float[np.ndarray, " node"]:
+        """Standard error of `excess` [node], nats; nan where nothing is known of single steps."""
+        return np.full(self.surprise.shape, np.nan) if self.errors is None else self.errors.excess_error
 
     @property
     def reducible(self) -> Float[Array, " node"]:

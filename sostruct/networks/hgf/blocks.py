@@ -321,7 +321,7 @@ class PackedSchedule:
         observed, message, density, invalid = self._observed(state, down, value, news)
         counts = news.astype(value.dtype)
         seen = jax.tree.map(lambda all: all[:width], down.merged)
-        gaussian = counts * self._gaussian()
+        gaussian = counts * self.gaussian()
         first = _Row(
             ValueMessage(*(counts * part for part in message)),
             volatility_message(seen, observed["mean"], options.observed_variance(observed["precision"]), counts),
@@ -420,7 +420,7 @@ class PackedSchedule:
             spread = self._spread(clock, down) if self.marginals else jnp.zeros_like(value)
             marginal = self._density(down, spread, value)
             own = self._density(down, jnp.zeros_like(value), value).log_density
-            own = jnp.where(self._gaussian() > 0.0, own, marginal.log_density)
+            own = jnp.where(self.gaussian() > 0.0, own, marginal.log_density)
             inner = pass_on(*below, down.merged.conditional).log_density
             joint = -jnp.sum(counts * own) - jnp.sum(inner[self.width :])
         if not self.detail:
@@ -450,7 +450,7 @@ class PackedSchedule:
         ]
         return [(chosen, density) for _, chosen, density in sorted(found, key=lambda entry: entry[0])]
 
-    def _gaussian(self) -> Array:
+    def gaussian(self) -> Array:
         """1 where an input slot is of a Gaussian kind."""
         kind_of = self.kind[: self.width]
         return sum((kind_of == code) * 1.0 for code, kind in self.input_kinds if kind.gaussian) + jnp.zeros(self.width)

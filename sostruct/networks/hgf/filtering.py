@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from sostruct.networks.hgf.blocks import PackedSchedule
+from sostruct.networks.hgf.errors import ErrorSums, errors
 from sostruct.networks.hgf.kinds.base import Clock
 from sostruct.networks.hgf.layout import Outcome, Wiring
 from sostruct.numerics import Numbers
@@ -59,7 +60,7 @@ class Trajectory(NamedTuple):
 
 @final
 class Totals(eqx.Module):
-    """Sums over a series, by slot; see `Signals`."""
+    """Sums over a series, by slot; see `Signals`. Errors are summed where single inputs are."""
 
     surprise: Float[Array, ""]
     marginal: Float[Array, " input"]
@@ -68,6 +69,7 @@ class Totals(eqx.Module):
     squared: Float[Array, " slot"]
     sharpness: Float[Array, " slot"]
     count: Float[Array, " slot"]
+    errors: ErrorSums | None
 
 
 def marked(tally: Tally, invalid: Int[Array, ...], step: Int[Array, ""]) -> Tally:
@@ -102,7 +104,8 @@ def trajectory(
     wiring, start = _arrays((wiring, start))
     inputs = jnp.asarray(inputs, start.beliefs["mean"].dtype)
 
-    def report(state: dict[str, Array], outcome: Outcome) -> Trajectory:
+    def report(_: None, state: dict[str, Array], outcome: Outcome, number: Array) -> Trajectory:
+        del number
         return Trajectory(state, *_reported(outcome))
 
     return _scan(PackedSchedule(wiring, detail, bounded), start, inputs, time_steps, report)
@@ -123,20 +126,28 @@ def totals(
     slots, width = schedule.capacity.slots, schedule.capacity.input_width
     zero = jnp.zeros((), inputs.dtype)
     nodes, observed = jnp.zeros(slots, inputs.dtype), jnp.zeros(width if detail else 0, inputs.dtype)
-    empty = Totals(zero, observed, observed, nodes, nodes, nodes, nodes)
+    blank = ErrorSums.before(inputs.shape[0], slots, inputs.dtype) if detail else None
+    empty = Totals(zero, observed, observed, nodes, nodes, nodes, nodes, blank)
+    gaussian = schedule.gaussian()
 
-    def add(state: dict[str, Array], outcome: Outcome) -> Totals:
-        error = (state["mean"] - outcome.expected_mean) ** 2
+    def add(sums: Totals, state: dict[str, Array], outcome: Outcome, number: Array) -> Totals:
+        error = state["mean"] - outcome.expected_mean
         variance = jnp.where(outcome.expected_variance > 0.0, outcome.expected_variance, 1.0)
-        misfit = (1.0 / state["precision"] + error) / variance - 1.0
+        misfit = (1.0 / state["precision"] + error**2) / variance - 1.0
+        after = None
+        if sums.errors is not None:
+            excess = outcome.marginal - outcome.entropy
+            now = errors(error, misfit, variance, excess, gaussian, outcome.news)
+            after = sums.errors.after(now, outcome.news, number)
         return Totals(
-            outcome.surprise,
-            outcome.marginal,
-            outcome.entropy,
-            outcome.news * misfit,
-            outcome.news * error,
-            outcome.news / variance,
-            outcome.news,
+            sums.surprise + outcome.surprise,
+            sums.marginal + outcome.marginal,
+            sums.entropy + outcome.entropy,
+            sums.misfit + outcome.news * misfit,
+            sums.squared + outcome.news * error**2,
+            sums.sharpness + outcome.news / variance,
+            sums.count + outcome.news,
+            after,
         )
 
     return _scan(schedule, start, inputs, time_steps, add, empty)
@@ -161,7 +172,7 @@ def _scan(
     report: Any,
     sums: Any = None,
 ) -> tuple[BeliefState, Any, Tally]:
-    """Scan the packed schedule: stack what `report` returns, or add it up where `sums` is given."""
+    """Scan the packed schedule: stack what `report` returns, or carry it along where `sums` is what it begins with."""
     regular = time_steps is None
     one = jnp.ones((), inputs.dtype)
 
@@ -172,10 +183,10 @@ def _scan(
         clock = Clock(one if regular else elapsed, regular)
         state, covariance, outcome = schedule.step(state, covariance, jnp.where(news, value, 0.0), news, clock)
         tally = marked(tally, outcome.invalid, number)
-        reported = report(state, outcome)
+        reported = report(sums, state, outcome, number)
         if sums is None:
             return (state, covariance, tally, number + 1, None), reported
-        return (state, covariance, tally, number + 1, jax.tree.map(jnp.add, sums, reported)), None
+        return (state, covariance, tally, number + 1, reported), None
 
     none = jnp.zeros(start.beliefs["mean"].shape, jnp.int32)
     carry = (start.beliefs, start.covariance, Tally(none, none - 1, none), jnp.zeros((), jnp.int32), sums)

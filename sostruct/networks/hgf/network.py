@@ -277,7 +277,7 @@ class HGF(AbstractNetwork):
         rows = [self.packing.slot[name] for name in self.nodes]
 
         def own(numbers: Array) -> Array:
-            return jnp.asarray(np.asarray(numbers)[rows])
+            return jnp.asarray(np.asarray(numbers)[..., rows])
 
         return Signals(
             surprise=own(signals.surprise),
@@ -287,6 +287,7 @@ class HGF(AbstractNetwork):
             count=own(signals.count),
             evidence=signals.evidence,
             gains=None,
+            errors=jax.tree.map(own, signals.errors),
         )
 
     def edited(self, edits: Sequence[AbstractEdit], *, key: PRNGKeyArray) -> HGF:

@@ -113,4 +113,5 @@ def _signals(sums: Totals) -> Signals:
         count=sums.count,
         evidence=-sums.surprise,
         gains=None,
+        errors=None if sums.errors is None else sums.errors.signals(sums.count),
     )
