@@ -245,6 +245,7 @@ register_kind(
 )
 register_kind(NodeKind("binary"))
 register_kind(NodeKind("constant"))
+register_kind(NodeKind("component", {"count": 1.0}, positive=frozenset({"count"})))
 
 for _name in ("identity", "relu", "sigmoid", "tanh"):
     register_function_name(_name)

@@ -1,0 +1,192 @@
+"""The Chinese restaurant as a scorer: components are born, die and merge, and every move is priced in nats.
+
+A point is recruited by a new component when `alpha / (alpha + n) p_new(x)` exceeds every `n_k / (alpha + n) p_k(x)`
+(Blackwell & MacQueen 1973). One such point may be an outlier and many may be one cluster, so births are priced and not
+triggered: places where a component of their own would explain most of the epoch are found among the points, by a score
+that is cheap (one pass of expectation-maximization from each), and the best few are run. A component costs what its
+place is worth under the prior (`networks.mixture.conjugate.seed_price`), so all prices can be compared: births, deaths,
+merges and another expected width of components, whose prices are the evidence of the epoch with the move minus that
+without, less log K for the choice among the K that were tried. A merge must pay in closed form as well, which also
+counts what was seen before the epoch. Since every component competes for every point, moves are made one per epoch:
+each touches all inputs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+from jaxtyping import PRNGKeyArray
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from sostruct.errors import ConfigError
+from sostruct.graph import AbstractEdit, AddNode, Node, SetParameters
+from sostruct.growth.base import Evaluate
+from sostruct.growth.score import AbstractScorer
+from sostruct.networks.base import AbstractNetwork, Candidate
+from sostruct.networks.mixture.conjugate import Prior
+from sostruct.networks.mixture.moves import birth, death
+from sostruct.networks.mixture.network import MixtureNetwork
+from sostruct.networks.mixture.packed import MixtureGains
+from sostruct.surprise import Signals
+
+Points = NDArray[np.float64]
+
+_PLACES = 128
+"""Points that are tried as places: a cluster worth a component has many, some of which are among so many."""
+
+_SHARES = (0.05, 0.2, 0.5)
+"""Shares of the points a new component is supposed to get when places are compared."""
+
+_WIDTHS = (1.0, 4.0, 16.0)
+"""How precise it is supposed to be then, over what is expected: it will learn its width, and a broad neighbor has."""
+
+
+@final
+@dataclass(frozen=True)
+class CRP(AbstractScorer):
+    """Births, deaths and merges of the components of a `MixtureNetwork`, and its components' expected width.
+
+    Attributes:
+        births: places run after every epoch.
+        merges: merges run after every epoch, the best in closed form.
+        deaths: deaths run after every epoch, of the components with the least weight. A component that has seen more
+            than the epoch may die when it remembers less than `forgotten` points; one that has not, whenever it pays.
+        forgotten: points.
+        widths: factors on the expected precision of the inputs, each tried on every input and on all.
+    """
+
+    births: int = 6
+    merges: int = 2
+    deaths: int = 2
+    forgotten: float = 1.0
+    widths: Sequence[float] = (0.25, 4.0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(float(factor) for factor in self.widths))
+        for what in ("births", "merges", "deaths"):
+            if getattr(self, what) < 0:
+                raise ConfigError(
+                    f"Cannot try {getattr(self, what)} {what}. This is because it is a count. Try {what}=2."
+                )
+        if not all(factor > 0.0 and math.isfinite(factor) for factor in self.widths):
+            raise ConfigError(
+                f"Cannot try the widths {list(self.widths)}. This is because each is a factor on a precision. Try "
+                "positive numbers such as [0.25, 4]."
+            )
+
+    def score(
+        self, network: AbstractNetwork, signals: Signals, *, evaluate: Evaluate, key: PRNGKeyArray
+    ) -> Sequence[Candidate]:
+        """All moves tried after the epoch, priced, best first.
+
+        Raises:
+            ConfigError: the network is no mixture.
+        """
+        gains = signals.gains
+        if not isinstance(network, MixtureNetwork) or not isinstance(gains, MixtureGains):
+            raise ConfigError(
+                f"Cannot recruit components for a {type(network).__name__}. This is because only a mixture has "
+                "components. Try a MixtureNetwork, or another scorer."
+            )
+        merges = sorted(
+            network.candidates(signals, best=1, moves=frozenset({"prune"})), key=lambda candidate: -candidate.nats
+        )[: self.merges]
+        others = [*self._births(network, gains), *self._deaths(network, gains), *self._widths(network)]
+        tried = [*merges, *others]
+        if not tried:
+            return ()
+        choice = math.log(len(tried))
+        prices = evaluate([candidate.edits for candidate in tried]) - choice
+        found = [
+            replace(candidate, nats=float(nats if place >= len(merges) else min(nats, candidate.nats - choice)))
+            for place, (candidate, nats) in enumerate(zip(tried, prices, strict=True))
+        ]
+        return sorted(found, key=lambda candidate: -candidate.nats)
+
+    def _births(self, network: MixtureNetwork, gains: MixtureGains) -> list[Candidate]:
+        """A component at each of the best places."""
+        points = np.asarray(gains.points)
+        explained = np.maximum(np.asarray(gains.log_density), network.log_density(points))
+        found = []
+        for place in places(network.packed.prior, points, explained, self.births):
+            edit = birth(network.topology, network.inputs, place.tolist())
+            name = next(one.name for one in edit if isinstance(one, AddNode))
+            found.append(_candidate(name, edit, network))
+        return found
+
+    def _deaths(self, network: MixtureNetwork, gains: MixtureGains) -> list[Candidate]:
+        """The removal of each of the components that know least."""
+        weight = np.asarray(network.packed.state.weight)[: len(network.components)]
+        mortal = np.flatnonzero(np.asarray(gains.fresh) | (weight < self.forgotten))
+        least = mortal[np.argsort(weight[mortal], kind="stable")][: self.deaths]
+        names = [network.components[slot] for slot in least]
+        return [_candidate(name, death(name), network) for name in names]
+
+    def _widths(self, network: MixtureNetwork) -> list[Candidate]:
+        """Other precisions of each input, and of all."""
+        groups: list[tuple[str, ...]] = [(name,) for name in network.inputs]
+        groups += [network.inputs] if len(network.inputs) > 1 else []
+        return [
+            _candidate(names[0], tuple(_width(network.topology.node(name), factor) for name in names), network)
+            for names in groups
+            for factor in self.widths
+        ]
+
+
+def places(prior: Prior, points: Points, explained: NDArray[np.float64], most: int) -> list[Points]:
+    """Where new components would explain most, the best first, each given those before it.
+
+    With a share w of the points, a component at z that gives point x the density p_z(x) is worth
+    `sum log(1 - w + w p_z(x) / p(x))`, p being what the mixture makes of x. Places are points which a component of
+    their own would give more than the mixture does, each moved to the mean of what it explains.
+
+    Args:
+        prior: of the mixture.
+        points: [time, dim], NaN where missing.
+        explained: log density of each under the mixture [time], nats.
+        most: how many places.
+    """
+    complete = ~np.isnan(points).any(axis=1)
+    own = np.stack([_density(prior, factor, points, points[:, None])[:, 0] for factor in _WIDTHS]).max(axis=0)
+    eligible = np.flatnonzero(complete & (own + math.log(max(_SHARES)) > explained))
+    if len(eligible) == 0 or most == 0:
+        return []
+    tried = points[eligible[np.unique(np.linspace(0, len(eligible) - 1, _PLACES).astype(int))]]
+    densities = np.concatenate([_density(prior, factor, tried, points[None]) for factor in _WIDTHS])
+    found, current = [], explained
+    values = np.where(np.isnan(points), np.asarray(prior.center), points)
+    for _ in range(most):
+        ratio = np.exp(np.minimum(densities - current, 500.0))
+        worth = np.stack([np.log1p(share * (ratio - 1.0)).sum(axis=1) for share in _SHARES])
+        which, best = np.unravel_index(int(np.argmax(worth)), worth.shape)
+        if worth[which, best] <= 0.0:
+            break
+        share = _SHARES[which]
+        joint = np.logaddexp(math.log1p(-share) + current, math.log(share) + densities[best])
+        belongs = np.exp(math.log(share) + densities[best] - joint)
+        found.append(belongs @ values / belongs.sum())
+        current = joint
+    return found
+
+
+def _density(prior: Prior, factor: float, centers: Points, points: Points) -> Points:
+    """Log density of points [center or 1, time, dim] under components known to be at centers [center, dim], `factor`
+    times as precise as expected; one more degree of freedom, for the point at the center."""
+    nu = float(prior.freedom) + 1.0
+    wide = nu / (factor * np.asarray(prior.precision))
+    front = gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - 0.5 * np.log(math.pi * wide)
+    logs = front - (nu + 1.0) / 2.0 * np.log1p((points - centers[:, None]) ** 2 / wide)
+    return np.asarray(np.where(np.isnan(logs), 0.0, logs).sum(axis=2))
+
+
+def _width(node: Node, factor: float) -> SetParameters:
+    return SetParameters(node.name, {"precision": dict(node.parameters)["precision"] * factor})
+
+
+def _candidate(target: str, edit: tuple[AbstractEdit, ...], network: MixtureNetwork) -> Candidate:
+    return Candidate(target, edit, float("nan"), frozenset({*network.inputs, target}))

@@ -1,0 +1,75 @@
+"""The three moves of a mixture as bundles of edits: a birth, a death, a merge.
+
+A component is a node with one value edge to every input, whose strength is where it begins. A birth adds these, a death
+removes them. A merge is a removal directly followed by new places of the edges of the heir: `merges` reads it back from
+a batch, and the network then pools what the two have seen instead of forgetting it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import count, pairwise
+
+from sostruct.graph import AbstractEdit, AddEdge, AddNode, Edge, RemoveNode, SetParameters, Topology
+
+COMPONENT = "component"
+"""Kind of a component, and the stem of the names of those that are born."""
+
+
+def birth(
+    topology: Topology, inputs: Sequence[str], place: Sequence[float], *, weight: float = 1.0
+) -> tuple[AbstractEdit, ...]:
+    """A new component.
+
+    Args:
+        topology: the graph it enters; its name is the first free one of component_1, component_2, ...
+        inputs: the inputs of the mixture.
+        place: where it begins, in the units of each input.
+        weight: how many points that is worth.
+    """
+    name = next(name for number in count(1) if (name := f"{COMPONENT}_{number}") not in topology)
+    node = AddNode(name, COMPONENT, {"count": weight})
+    edges = [AddEdge(Edge(name, into, strength=float(where))) for into, where in zip(inputs, place, strict=True)]
+    return (node, *edges)
+
+
+def death(name: str) -> tuple[AbstractEdit, ...]:
+    """A component less."""
+    return (RemoveNode(name),)
+
+
+def merge(gone: str, heir: str, inputs: Sequence[str], place: Sequence[float]) -> tuple[AbstractEdit, ...]:
+    """Two components become one, which keeps the name of the heir and begins at `place`."""
+    moves = [
+        SetParameters((heir, into, "value", 0), {"strength": float(where)})
+        for into, where in zip(inputs, place, strict=True)
+    ]
+    return (RemoveNode(gone), *moves)
+
+
+def merges(edits: Iterable[AbstractEdit]) -> dict[str, str]:
+    """The merges in a batch: who is gone, and who is the heir."""
+    return {
+        one.name: other.target[0]
+        for one, other in pairwise(edits)
+        if isinstance(one, RemoveNode)
+        and isinstance(other, SetParameters)
+        and not isinstance(other.target, str)
+        and other.target[0] != one.name
+    }
+
+
+def touched(edits: Iterable[AbstractEdit]) -> set[str]:
+    """The components that a batch adds or gives another beginning."""
+    found: set[str] = set()
+    for edit in edits:
+        match edit:
+            case AddNode():
+                found.add(edit.name)
+            case SetParameters(target=str(name)):
+                found.add(name)
+            case SetParameters(target=key):
+                found.add(key[0])
+            case _:
+                pass
+    return found
