@@ -25,6 +25,7 @@ FLOORS = {
     "growth": 3,
     "control": 4,
     "discovery": 5,
+    "structure": 5,
     "meta": 6,
     "app": 7,
     "cli": 7,
