@@ -35,7 +35,7 @@ ERROR_STRIDE = 5
 
 
 class ErrorSignals(eqx.Module):
-    """The errors of the nodes of a belief network over one epoch: what they sum to, and what two have in common.
+    """The errors of the nodes of a belief network over one epoch, and what the nodes believe after it.
 
     z is a node's standardized value error d sqrt(ph), D its volatility error ph / p + ph d^2 - 1, expected to be 0
     under its own prediction. Steps without news count as 0. What is not explained by the graph shows as a pattern:
@@ -53,6 +53,8 @@ class ErrorSignals(eqx.Module):
         pairs: steps with news that follow a step with news [node].
         smooth_value: z smoothed exponentially over `ERROR_MEMORY` steps, every `ERROR_STRIDE` steps [sample, node].
         smooth_volatility: likewise of D [sample, node].
+        belief_mean: mean of the belief after the epoch [node].
+        belief_variance: its variance [node].
     """
 
     value: Float[Array, " node"]
@@ -65,6 +67,8 @@ class ErrorSignals(eqx.Module):
     pairs: Float[Array, " node"]
     smooth_value: Float[Array, "sample node"]
     smooth_volatility: Float[Array, "sample node"]
+    belief_mean: Float[Array, " node"]
+    belief_variance: Float[Array, " node"]
 
     @property
     def mean_value(self) -> _ByNode:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sostruct.control.appended import AppendedFile
 from sostruct.control.checkpoint import CHECKPOINT, Header, restore, save
-from sostruct.control.history import COLUMNS, SignalHistory
+from sostruct.control.history import SignalHistory
 from sostruct.errors import RunError
 from sostruct.graph import Entry, Journal, to_lines
 from sostruct.networks.base import AbstractNetwork
@@ -48,7 +48,6 @@ class Recorder:
                 f"Cannot write to {folder}. This is because of: {error.strerror or error}. Try another folder."
             ) from error
         recorder._journal.append(Journal(network.topology).header())
-        recorder._signals.append(",".join(COLUMNS) + "\n")
         return recorder
 
     @classmethod
@@ -80,7 +79,7 @@ class Recorder:
         try:
             journal_file = AppendedFile(folder / JOURNAL, header.sizes[JOURNAL])
             signals_file = AppendedFile(folder / SIGNALS, header.sizes[SIGNALS])
-            history = SignalHistory.read(signals_file.path, network.nodes)
+            history = SignalHistory.read(signals_file.path)
         except (OSError, ValueError) as error:
             raise RunError(
                 f"Cannot resume {folder}. This is because its files were changed: {error}. Try a new run."
@@ -92,7 +91,9 @@ class Recorder:
     ) -> None:
         """Adds one epoch: its decisions and signals, then the checkpoint that vouches for them."""
         self._journal.append("".join(to_lines(entries)))
-        self._signals.append("".join(history.lines(header.epoch - 1)))
+        # which columns there are is known after the first epoch
+        first = "" if self._signals.size else history.header
+        self._signals.append(first + "".join(history.lines(header.epoch - 1)))
         sizes = {JOURNAL: self._journal.size, SIGNALS: self._signals.size}
         save(
             self.folder,

@@ -151,7 +151,7 @@ def loop(
     key = jax.random.key(0) if key is None else key
     data = network.prepare(getattr(task, "frame", task))
     state = controller.growth.init(network)
-    journal, history = Journal(network.topology), SignalHistory(network.nodes)
+    journal, history = Journal(network.topology), SignalHistory()
     recorder, start, settled, mark = None, 0, False, ""
     if folder is not None:
         mark = fingerprint(data)
@@ -166,7 +166,7 @@ def loop(
             break
         own = _fold_in(key, epoch)
         network, signals = yield Request(network, data, own)
-        history.record(signals)
+        history.record(network.nodes, signals)
 
         def counterfactual(bundles: Sequence[Sequence[AbstractEdit]]) -> np.ndarray[Any, Any]:
             return evaluate(network, data, bundles, key=own)  # noqa: B023 - called within this epoch only

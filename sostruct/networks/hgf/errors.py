@@ -108,8 +108,16 @@ class ErrorSums(eqx.Module):
             each(partial(_put, step // ERROR_STRIDE), self.kept, smooth),
         )
 
-    def signals(self, count: Float[Array, " slot"]) -> ErrorSignals:
-        """As an epoch reports them, by slot, from the steps with news of each node."""
+    def signals(
+        self, count: Float[Array, " slot"], mean: Float[Array, " slot"], variance: Float[Array, " slot"]
+    ) -> ErrorSignals:
+        """As an epoch reports them, by slot.
+
+        Args:
+            count: steps with news.
+            mean: of the belief after the last step.
+            variance: likewise.
+        """
         return ErrorSignals(
             value=self.total.value,
             value_squared=self.squared.value,
@@ -121,6 +129,8 @@ class ErrorSums(eqx.Module):
             pairs=self.pairs,
             smooth_value=self.kept.value,
             smooth_volatility=self.kept.volatility,
+            belief_mean=mean,
+            belief_variance=variance,
         )
 
 

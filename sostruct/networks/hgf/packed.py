@@ -70,7 +70,7 @@ class PackedHGF(AbstractPacked):
         # small graphs are vmapped by counterfactuals, where a sweep that stops early costs more than a whole one
         small = self.capacity.latent_width <= _SMALL
         state, sums, _ = filtering.totals(self.wiring, self.state, inputs, elapsed, detail=True, bounded=small)
-        return PackedHGF(self.wiring, state), _signals(sums)
+        return PackedHGF(self.wiring, state), _signals(sums, state)
 
 
 def widened(inputs: Numbers, width: int) -> Float[Array, "time slot"]:
@@ -101,8 +101,9 @@ def initial(packing: Packing, parameters: Mapping[str, Numbers], options: Option
     return BeliefState(beliefs, np.zeros((latents, latents)))
 
 
-def _signals(sums: Totals) -> Signals:
-    """Sums over a series as signals by slot."""
+def _signals(sums: Totals, after: BeliefState) -> Signals:
+    """Sums over a series, and the beliefs after it, as signals by slot."""
+    mean, variance = jnp.asarray(after.beliefs["mean"]), 1.0 / jnp.asarray(after.beliefs["precision"])
     hidden = jnp.zeros_like(sums.misfit[sums.marginal.shape[0] :])
     seen = jnp.where(sums.count > 0.0, sums.count, 1.0)
     return Signals(
@@ -113,5 +114,5 @@ def _signals(sums: Totals) -> Signals:
         count=sums.count,
         evidence=-sums.surprise,
         gains=None,
-        errors=None if sums.errors is None else sums.errors.signals(sums.count),
+        errors=None if sums.errors is None else sums.errors.signals(sums.count, mean, variance),
     )
