@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sostruct.networks.hgf.network import HGF
     from sostruct.networks.hgf.population import filter_population
     from sostruct.networks.lagged.network import LaggedNetwork
+    from sostruct.structure.estimator import StructureLearning, learn_structure
+    from sostruct.structure.result import Structure
 
 __version__ = "0.1.0"
 
@@ -40,12 +42,15 @@ _WHERE = {
     "Run": "sostruct.control.run",
     "RunError": "sostruct.errors",
     "SostructError": "sostruct.errors",
+    "Structure": "sostruct.structure.result",
+    "StructureLearning": "sostruct.structure.estimator",
     "Topology": "sostruct.graph",
     "bare_hgf": "sostruct.networks.hgf.builders",
     "binary_hgf": "sostruct.networks.hgf.builders",
     "continuous_hgf": "sostruct.networks.hgf.builders",
     "discover": "sostruct.discovery.estimator",
     "filter_population": "sostruct.networks.hgf.population",
+    "learn_structure": "sostruct.structure.estimator",
     "load": "sostruct.app.loading",
     "native_loops": "sostruct.loops",
     "read_graph": "sostruct.graph",
@@ -68,6 +73,8 @@ __all__ = [
     "Run",
     "RunError",
     "SostructError",
+    "Structure",
+    "StructureLearning",
     "Topology",
     "__version__",
     "bare_hgf",
@@ -75,6 +82,7 @@ __all__ = [
     "continuous_hgf",
     "discover",
     "filter_population",
+    "learn_structure",
     "load",
     "native_loops",
     "read_graph",

@@ -1,4 +1,4 @@
-"""The `sostruct` command: a thin Hydra app around `CausalDiscovery`.
+"""The `sostruct` command: a thin Hydra app around `CausalDiscovery` and `StructureLearning`.
 
 Everything a user gets wrong is reported in one message on standard error with exit code 2, before work starts and
 without leaving a folder that looks like a run. Heavy imports come after the settings are known to be sound.
@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from sostruct.app.configuration import OPT_IN, Settings
+from sostruct.app.configuration import OPT_IN, register
 from sostruct.app.footprint import remove_empty
 from sostruct.app.foreign import check_hydra_targets
 from sostruct.app.naming import register_resolvers
@@ -146,7 +145,7 @@ def _composition(error: Exception) -> str:
 def main() -> None:
     """Entry point of the console script."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    ConfigStore.instance().store(name="schema", node=Settings)
+    register()
     sweep = None
     with _refusals():
         trusted = _opted_in(sys.argv[1:])

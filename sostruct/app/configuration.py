@@ -13,21 +13,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from sostruct.errors import ConfigError
 
 OPT_IN = "run.allow_external_targets"
 
+BELIEF = "sostruct.networks.hgf.network.HGF"
+"""How settings name a belief network; lagged networks, which came first, need no name."""
+
 
 @dataclass
-class NetworkSettings:
-    """How nodes predict, what may be in their graph, and how likely it is beforehand (`discovery.CausalDiscovery`)."""
+class LaggedSettings:
+    """network=lagged: what may be in a causal graph, and how likely it is (`discovery.CausalDiscovery`)."""
 
     expected_parents: float = 2.0
     ridge: float = 1.0
     forbidden: list[Any] = field(default_factory=list)
     required: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class BeliefSettings:
+    """network=belief: how a belief network filters, and the file of the graph it starts from
+    (`structure.StructureLearning`)."""
+
+    _target_: str = BELIEF
+    start: str | None = None
+    update: str = "ehgf"
+    mean_field: bool = True
+    carry: str = "exact"
+    linearize: str = "prediction"
+    assimilate: str = "joint"
+    dtype: str = "float64"
 
 
 @dataclass
@@ -81,7 +100,7 @@ class Settings:
     name: str = "discovery"
     seed: int = 0
     task: Any = None
-    network: NetworkSettings = field(default_factory=NetworkSettings)
+    network: Any = None
     trigger: Any = None
     accept: Any = None
     restraint: Any = None
@@ -90,6 +109,13 @@ class Settings:
     report: ReportSettings = field(default_factory=ReportSettings)
     run: RunSettings = field(default_factory=RunSettings)
     jax: JaxSettings = field(default_factory=JaxSettings)
+
+
+def register() -> None:
+    """Makes the types of the settings known to Hydra: of the root, and of either kind of network."""
+    store = ConfigStore.instance()
+    for name, node in (("schema", Settings), ("lagged_network", LaggedSettings), ("belief_network", BeliefSettings)):
+        store.store(name=name, node=node)
 
 
 def instantiate(node: DictConfig, *, external: bool) -> Any:

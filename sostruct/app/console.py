@@ -3,20 +3,24 @@ standard output when it is done."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from sostruct.control.run import EpochReport
-from sostruct.discovery.result import Discovery
-from sostruct.tasks import Task
+if TYPE_CHECKING:
+    from sostruct.control.run import EpochReport
+    from sostruct.discovery.result import Discovery
+    from sostruct.structure.result import Structure
+    from sostruct.tasks import Task
 
 _ROWS = 10
+_NODES = 20
 
 
 @contextmanager
@@ -43,7 +47,7 @@ def epoch_progress(epochs: int, *, shown: bool) -> Iterator[Callable[[EpochRepor
         yield advance
 
 
-def show_result(found: Discovery, task: Task, numbers: dict[str, object], page: Path) -> None:
+def show_result(found: Discovery, task: Task, numbers: Mapping[str, Any], page: Path) -> None:
     """The strongest edges, the agreement with the truth where known, and where everything is."""
     console = Console(emoji=False)
     edges = found.edges
@@ -76,7 +80,40 @@ def show_result(found: Discovery, task: Task, numbers: dict[str, object], page: 
             f"structural Hamming distance {agreement['shd']} of {agreement['edges']} edges",
             soft_wrap=True,
         )
-    if not found.settled:
+    _ended(console, settled=found.settled, page=page)
+
+
+def show_structure(found: Structure, task: Task, numbers: Mapping[str, Any], page: Path) -> None:
+    """The hidden nodes with what each drives, how well the network predicts, and where everything is."""
+    console = Console(emoji=False)
+    console.print(f"{task.name}: {found!r}", highlight=False, markup=False, soft_wrap=True)
+    topology = found.network.topology
+    hidden = [name for name in topology.names if name not in found.inputs]
+    table = Table("hidden node", "drives", box=None, pad_edge=False)
+    for name in hidden[:_NODES]:
+        driven = [f"{edge.target} ({edge.coupling}, {edge.strength:.3g})" for edge in topology.children(name)]
+        table.add_row(Text(name), Text(", ".join(driven) or "nothing"))
+    console.print(table)
+    if len(hidden) > _NODES:
+        console.print(f"... and {len(hidden) - _NODES} more (nodes.csv, edges.csv)", style="dim", soft_wrap=True)
+    for name, what in (("surprise_per_step", "these rows"), ("heldout_surprise_per_step", "the rows held out")):
+        if name in numbers:
+            console.print(
+                f"surprise on {what}: {numbers[name]:.4f} nats per step, {numbers[f'{name}_before']:.4f} at the start",
+                soft_wrap=True,
+            )
+    if "edge_f1" in numbers:
+        console.print(
+            f"against the known graph: F1 {numbers['edge_f1']:.3f}, precision {numbers['edge_precision']:.3f}, recall "
+            f"{numbers['edge_recall']:.3f}",
+            soft_wrap=True,
+        )
+    _ended(console, settled=found.settled, page=page)
+
+
+def _ended(console: Console, *, settled: bool, page: Path) -> None:
+    """Whether more epochs would have been wanted, and the path, alone on the last line."""
+    if not settled:
         console.print(
             "the search was stopped before it settled: raise controller.epochs", style="bold yellow", soft_wrap=True
         )

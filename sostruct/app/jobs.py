@@ -89,7 +89,7 @@ def locked(folder: Path) -> Iterator[bool]:
 @contextmanager
 def recorded(folder: Path, overrides: Sequence[str]) -> Iterator[Clock]:
     """Turns an exception into failed.json."""
-    from sostruct.discovery.store import DONE
+    from sostruct.control.finished import DONE
     from sostruct.graph import write_atomically
 
     try:
@@ -112,7 +112,7 @@ def begun(folder: Path, config: DictConfig) -> str:
         RunError: a run with other settings.
     """
     from sostruct.app.session import CONFIG
-    from sostruct.discovery.store import DONE
+    from sostruct.control.finished import DONE
 
     if not (folder / CONFIG).is_file():
         return "new"

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from sostruct.app.jobs import FAILED, LOCK
 from sostruct.app.sweep import Sweep
-from sostruct.discovery.store import DONE
+from sostruct.control.finished import DONE
 
 _EVERY = 0.5
 _RECENT = 8

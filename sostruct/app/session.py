@@ -12,17 +12,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from sostruct.app.configuration import Settings, accepts, instantiate
+from sostruct.app.workflows import workflow_of
 from sostruct.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
+    from sostruct.control.estimator import AbstractEstimator
     from sostruct.control.run import EpochReport
-    from sostruct.discovery.estimator import CausalDiscovery
-    from sostruct.discovery.result import Discovery
     from sostruct.tasks import Task
 
 CONFIG = "config.yaml"
@@ -56,9 +56,9 @@ def start(
 
 def begin(
     config: DictConfig, folder: Path, overrides: Sequence[str], *, external: bool
-) -> tuple[Task, CausalDiscovery]:
+) -> tuple[Task, AbstractEstimator[Any]]:
     """Makes `folder` the folder of a new run: settings and environment are in it, nothing else is; see `start`."""
-    from sostruct.discovery.store import DONE, ENVIRONMENT
+    from sostruct.control.finished import DONE, ENVIRONMENT
 
     if (folder / CONFIG).exists():
         finished = (folder / DONE).exists()
@@ -92,7 +92,7 @@ def resume(
     Raises:
         RunError: the folder is not a run, is finished, was made by another schema version, or its data have changed.
     """
-    from sostruct.discovery.store import DONE, ENVIRONMENT
+    from sostruct.control.finished import DONE, ENVIRONMENT
     from sostruct.graph.files import SCHEMA
 
     if not (folder / CONFIG).is_file():
@@ -118,12 +118,12 @@ def resume(
     _carry_out(config, folder, *prepared(config, external=external), quiet=quiet, on_epoch=on_epoch)
 
 
-def prepared(config: DictConfig, *, external: bool) -> tuple[Task, CausalDiscovery]:
+def prepared(config: DictConfig, *, external: bool) -> tuple[Task, AbstractEstimator[Any]]:
     """Everything that can be refused: JAX's flags, the task, the estimator, and the data against both."""
     _set_up_jax(config)
-    from sostruct.discovery.estimator import CausalDiscovery
-    from sostruct.tasks import Task, check_truth
+    from sostruct.tasks import Task
 
+    workflow = workflow_of(config)
     if not OmegaConf.is_dict(config.task):
         raise ConfigError("Cannot run without a task. This is because `task` is empty. Try task=var or task=csv.")
     settings = config.task.copy()
@@ -136,40 +136,21 @@ def prepared(config: DictConfig, *, external: bool) -> tuple[Task, CausalDiscove
     task = instantiate(settings, external=external).load(config.seed)
     if not isinstance(task, Task):
         raise ConfigError(f"Cannot run the task {config.task._target_}. This is because its load() gives no Task.")
-    estimator = CausalDiscovery(
-        max_lag,
-        forbidden=_edges(config.network.forbidden),
-        required=_edges(config.network.required),
-        expected_parents=config.network.expected_parents,
-        ridge=config.network.ridge,
-        growth=instantiate(config.growth, external=external),
-        epochs=config.controller.epochs,
-        edits_per_epoch=config.controller.edits_per_epoch,
-        seed=config.seed,
-    )
-    estimator.check(task.frame)
-    if task.truth is not None:
-        check_truth(task.truth, task.frame.columns, max_lag if task.truth_lags else 1)
-    return task, estimator
-
-
-def _edges(node: ListConfig) -> list[Any]:
-    plain = OmegaConf.to_container(node)
-    assert isinstance(plain, list)
-    return plain
+    rule = instantiate(config.growth, external=external)
+    return task, workflow.estimator(config, task, rule, max_lag)
 
 
 def _carry_out(
     config: DictConfig,
     folder: Path,
     task: Task,
-    estimator: CausalDiscovery,
+    estimator: AbstractEstimator[Any],
     *,
     quiet: bool,
     on_epoch: Callable[[EpochReport], None] | None,
 ) -> None:
     """Loop, results, report, done; every step leaves whole files."""
-    from sostruct.app.console import epoch_progress, show_result
+    from sostruct.app.console import epoch_progress
 
     with epoch_progress(config.controller.epochs, shown=config.run.progress and not quiet) as advance:
 
@@ -181,23 +162,18 @@ def _carry_out(
         estimator.fit(task.frame, folder=folder, on_epoch=told)
     page, numbers = finish(config, folder, task, estimator.result_)
     if not quiet:
-        show_result(estimator.result_, task, numbers, page)
+        workflow_of(config).show(estimator.result_, task, numbers, page)
 
 
-def finish(config: DictConfig, folder: Path, task: Task, found: Discovery) -> tuple[Path, dict[str, Any]]:
+def finish(config: DictConfig, folder: Path, task: Task, found: Any) -> tuple[Path, dict[str, Any]]:
     """Results, report, done; where to look, and the run in numbers."""
-    from sostruct.discovery.store import DONE, metrics, write_results
-    from sostruct.graph import write_atomically
-    from sostruct.graph.files import SCHEMA
+    from sostruct.control.finished import mark_finished
 
-    numbers = metrics(found, task.truth, lags_known=task.truth_lags)
-    write_results(folder, found, numbers, task.truth)
-    page = folder
-    if config.run.report:
-        from sostruct.reports import write_report
-
-        page = write_report(folder)
-    write_atomically(folder / DONE, json.dumps({"schema": SCHEMA, "settled": found.settled}) + "\n")
+    workflow = workflow_of(config)
+    numbers = workflow.metrics(found, task)
+    workflow.write(folder, found, numbers, task)
+    page = workflow.report(folder) if config.run.report else folder
+    mark_finished(folder, settled=found.settled)
     return page, numbers
 
 

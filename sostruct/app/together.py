@@ -20,8 +20,8 @@ from sostruct.app.naming import job_folder, key_of
 from sostruct.app.sweep import members
 
 if TYPE_CHECKING:
+    from sostruct.control.estimator import AbstractEstimator
     from sostruct.control.population import Member
-    from sostruct.discovery.estimator import CausalDiscovery
     from sostruct.tasks import Task
 
 
@@ -29,17 +29,17 @@ class _Run:
     """One run of a population."""
 
     def __init__(
-        self, config: DictConfig, folder: Path, overrides: list[str], task: Task, found: CausalDiscovery
+        self, config: DictConfig, folder: Path, overrides: list[str], task: Task, learner: AbstractEstimator[Any]
     ) -> None:
-        self.config, self.folder, self.overrides, self.task, self.estimator = config, folder, overrides, task, found
+        self.config, self.folder, self.overrides, self.task, self.estimator = config, folder, overrides, task, learner
 
     @property
     def member(self) -> Member:
         """What runs together with others."""
         from sostruct.control.population import Member
 
-        frame, network, controller, key = self.estimator.assembled(self.task.frame)
-        return Member(network, frame, controller, key, self.folder)
+        learned = self.estimator.assembled(self.task.frame)
+        return Member(learned.network, learned.frame, learned.controller, learned.key, self.folder)
 
 
 def carry_out_together(config: DictConfig, folder: Path, overrides: Sequence[str], *, external: bool) -> None:

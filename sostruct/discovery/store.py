@@ -16,16 +16,13 @@ from zipfile import BadZipFile
 import networkx as nx
 import pandas as pd
 
+from sostruct.control.finished import damaged, read_finished
 from sostruct.control.history import SignalHistory
 from sostruct.control.recorder import JOURNAL, SIGNALS
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.result import Discovery
-from sostruct.errors import RunError
 from sostruct.graph import Journal, write_atomically, write_graph
-from sostruct.graph.files import SCHEMA
 
-DONE = "done.json"
-ENVIRONMENT = "environment.json"
 POSTERIOR = "posterior.npz"
 
 
@@ -87,23 +84,10 @@ def load(folder: str | Path) -> Discovery:
         RunError: the folder is not a finished run, or was written by another schema version.
     """
     folder = Path(folder)
-    if not (folder / DONE).is_file():
-        state = "has not finished" if (folder / "config.yaml").is_file() else "is not a run folder"
-        remedy = (
-            f"`sostruct run.resume={folder}` first" if (folder / "config.yaml").is_file() else "a folder under results/"
-        )
-        raise RunError(f"Cannot load {folder}. This is because it {state}. Try {remedy}.")
+    settled = read_finished(folder)
     try:
-        done = json.loads((folder / DONE).read_text("utf-8"))
-        if done["schema"] != SCHEMA:
-            raise RunError(
-                f"Cannot load {folder}. This is because it was written with schema version {done['schema']}, and this "
-                f"version of sostruct reads {SCHEMA}. Try the version in its {ENVIRONMENT}."
-            )
         posterior = Posterior.load(folder / POSTERIOR)
         history = SignalHistory.read(folder / SIGNALS, posterior.variables)
     except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"Cannot load {folder}. This is because its files are damaged: {error}. Try running it again."
-        ) from error
-    return Discovery(posterior, Journal.read(folder / JOURNAL), history, bool(done["settled"]))
+        raise damaged(folder, error) from error
+    return Discovery(posterior, Journal.read(folder / JOURNAL), history, settled)

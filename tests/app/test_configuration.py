@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from sostruct import cli
-from sostruct.app.configuration import Settings, accepts, instantiate, targets
+from sostruct.app.configuration import Settings, accepts, instantiate, register, targets
 from sostruct.growth import catalogue
 from sostruct.tasks import Table, Task, all_tasks
 
@@ -24,8 +23,15 @@ OPTIONS = sorted(
 """(group, option) of every file."""
 
 
+def chosen(group, option):
+    """The overrides that choose an option."""
+    scored, _, rule = group.partition("/")
+    place = [f"growth={rule}", f"network={option}"] if scored == "scorer" else [f"{group}={option}"]
+    return [*place, *(["task.path=series.csv"] if option == "csv" else [])]
+
+
 def composed(*overrides):
-    ConfigStore.instance().store(name="schema", node=Settings)
+    register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", overrides=list(overrides))
 
@@ -46,22 +52,21 @@ def task_of(csv):
 
 def test_there_is_an_option_for_every_task_and_rule():
     assert {option for group, option in OPTIONS if group == "task"} == set(all_tasks) | {"csv"}
-    assert {option for group, option in OPTIONS if group == "growth"} == set(catalogue.all_rules)
+    assert {option for group, option in OPTIONS if group == "growth"} >= set(catalogue.all_rules)
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_builds(task_of, csv, group, option):
-    path = ["task.path=series.csv"] if option == "csv" else []
-    config = composed(f"{group}={option}", *path)
+    config = composed(*chosen(group, option))
     assert OmegaConf.get_type(config) is Settings
     assert all(target.startswith("sostruct.") for _, target in targets(config))
     built = {key.partition(".")[0] for key, _ in targets(config)}
-    assert built - {"restraint"} == {"task", "growth", "trigger", "accept"}
+    assert built - {"restraint", "network"} == {"task", "growth", "trigger", "accept"}
     assert config.task.max_lag >= 1
     task = task_of(config)
     assert isinstance(task.load(config.seed), Task)
     rule = instantiate(config.growth, external=False)
-    if group == "growth":
+    if group == "growth" and option in catalogue.all_rules:
         assert rule == catalogue.all_rules[option](), "not the rule of that name in growth.catalogue"
         assert instantiate(config.trigger, external=False) == rule.trigger
     if group == "restraint":
@@ -77,26 +82,40 @@ def test_alone_it_is_the_linear_system_and_evidence():
 
 
 def test_defaults_are_the_estimators_own():
-    """The command line and `ss.discover` find the same graph."""
+    """The command line and `ss.discover` find the same graph, and so do it and `ss.learn_structure`."""
     from sostruct.discovery.estimator import CausalDiscovery
+    from sostruct.structure.estimator import StructureLearning
 
-    config, defaults = composed(), CausalDiscovery().get_params()
-    assert config.task.max_lag == defaults["max_lag"]
-    for section in (config.network, config.controller):
-        for name, value in section.items():
-            assert value == (list(defaults[name]) if name in ("forbidden", "required") else defaults[name]), name
+    assert composed().task.max_lag == CausalDiscovery().max_lag
+    for config, learner in ((composed(), CausalDiscovery()), (composed("network=belief"), StructureLearning())):
+        defaults = learner.get_params()
+        for section in (config.network, config.controller):
+            for name, value in section.items():
+                if name != "_target_":
+                    assert value == (list(defaults[name]) if name in ("forbidden", "required") else defaults[name]), (
+                        name
+                    )
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_what_is_written_is_read_back(csv, group, option):
     """A resumed run reads the config.yaml it wrote."""
-    path = ["task.path=series.csv"] if option == "csv" else []
-    config = composed(f"{group}={option}", *path, "network.required=[[a,b,1],[c,d]]", "seed=5")
+    required = (
+        ["network.required=[[a,b,1],[c,d]]"] if option not in ("belief", "structure") else ["network.start=a.json"]
+    )
+    config = composed(*chosen(group, option), *(required if group != "task" else []), "seed=5")
     back = OmegaConf.merge(OmegaConf.structured(Settings), OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
     assert back == config
 
 
 def test_unknown_settings_are_refused_by_the_schema():
-    for override in ("network.rigde=1", "runn.report=true", "jax.enable_x32=true"):
+    for overrides in (
+        ["network.rigde=1"],
+        ["network.ridge=much"],
+        ["runn.report=true"],
+        ["jax.enable_x32=true"],
+        ["network=belief", "network.ridge=1"],
+        ["network=belief", "network.mean_field=perhaps"],
+    ):
         with pytest.raises(ConfigCompositionException):
-            composed(override)
+            composed(*overrides)
