@@ -15,13 +15,13 @@ reductions, repeated until none applies, are
    the child.
 5. *Twins.* Two parents of one child that have no other child, no parents and the same lam are one: sums of
    autoregressions with one root are such autoregressions.
-6. *A sum is a chain.* Let x = s + f with (1 - mu L) s = a_t and (1 - lam L) f = b_t, 0 < lam < mu, L the lag. Then
-   (1 - mu L)(1 - lam L) x is a moving average of order 1 with autocovariances a (1 + lam^2) + b (1 + mu^2) and -(a lam
-   + b mu), a and b the variances. The chain (1 - lam L) x = s' + e_t, (1 - mu L) s' = n_t has n + e (1 + mu^2) and -mu e. They agree for
-   e = b + a lam / mu and n = a (mu - lam)(1 - lam mu) / mu, both positive: every sum of two private parents of one
-   child, through either coupling, is a chain in which the slow one is the value parent of the fast one. (The converse
-   holds where n is small enough, so the chain is the canonical form.) In a chain the two may also change places: a
-   random walk with a slow drift is an autoregression whose drift is a random walk; the shape is the same.
+6. *A sum is a chain.* Let x = s + f with (1 - mu L) s = a_t and (1 - lam L) f = b_t, 0 < lam < mu, L the lag. Then (1 -
+   mu L)(1 - lam L) x is a moving average of order 1 with autocovariances a (1 + lam^2) + b (1 + mu^2) and -(a lam + b
+   mu), a and b the variances. The chain (1 - lam L) x = s' + e_t, (1 - mu L) s' = n_t has n + e (1 + mu^2) and -mu e.
+   They agree for e = b + a lam / mu and n = a (mu - lam)(1 - lam mu) / mu, both positive: every sum of two private
+   parents of one child, through either coupling, is a chain in which the slow one is the value parent of the fast one.
+   (The converse holds where n is small enough, so the chain is the canonical form.) In a chain the two may also change
+   places: a random walk with a slow drift is an autoregression whose drift is a random walk; the shape is the same.
 
 Loadings against scales (kap against the sd of its parent) and signs are no part of the shape.
 """

@@ -23,31 +23,42 @@ _FAST_LAM = (0.5, 0.8)
 _LEVEL_LAM = (0.9, 0.97)
 
 
-def volatility(scaffold: Scaffold) -> None:
-    """One state gets a volatility parent of its own."""
-    for state in scaffold.states("volatility", 1):
-        parent = scaffold.add_parent("volatility", scaffold.rng.uniform(*_VOLATILITY_LAM), scaffold.volatility**2)
-        scaffold.drive(parent, state, "volatility", 1.0)
-
-
-def shared_volatility(scaffold: Scaffold) -> None:
-    """Two to four states get one volatility parent; loadings after the first are of either sign."""
-    most = max(2, min(4, len(scaffold.inputs)))
-    states = scaffold.states("volatility", int(scaffold.rng.integers(2, most + 1)))
+def add_volatility(scaffold: Scaffold, states: Sequence[str]) -> str:
+    """One volatility parent of these states; loadings after the first are of either sign."""
     parent = scaffold.add_parent("volatility", scaffold.rng.uniform(*_VOLATILITY_LAM), scaffold.volatility**2)
     for number, state in enumerate(states):
         scaffold.drive(parent, state, "volatility", scaffold.loading() if number else 1.0)
+    return parent
+
+
+def add_drift(scaffold: Scaffold, states: Sequence[str]) -> str:
+    """One drift of these states, about equally strong beside their steps; further loadings are of either sign."""
+    steps = [scaffold.step(state) for state in states]
+    parent = scaffold.add_parent("drift", scaffold.rng.uniform(*_DRIFT_LAM), (scaffold.drift * steps[0]) ** 2)
+    for number, state in enumerate(states):
+        scaffold.drive(parent, state, "value", scaffold.loading() * steps[number] / steps[0] if number else 1.0)
+    return parent
+
+
+def volatility(scaffold: Scaffold) -> None:
+    """One state gets a volatility parent of its own."""
+    add_volatility(scaffold, scaffold.states("volatility", 1))
+
+
+def shared_volatility(scaffold: Scaffold) -> None:
+    """Two to four states get one volatility parent."""
+    most = max(2, min(4, len(scaffold.inputs)))
+    add_volatility(scaffold, scaffold.states("volatility", int(scaffold.rng.integers(2, most + 1))))
 
 
 def drift(scaffold: Scaffold) -> None:
     """One state gets a slow drift."""
-    for state in scaffold.states("value", 1):
-        _drift(scaffold, [state])
+    add_drift(scaffold, scaffold.states("value", 1))
 
 
 def shared_drift(scaffold: Scaffold) -> None:
-    """Two states get one drift, about equally strong beside their steps; the second loading is of either sign."""
-    _drift(scaffold, scaffold.states("value", 2))
+    """Two states get one drift."""
+    add_drift(scaffold, scaffold.states("value", 2))
 
 
 def shared_state(scaffold: Scaffold) -> None:
@@ -76,29 +87,17 @@ def volatility_chain(scaffold: Scaffold) -> None:
     """A state's volatility parent has a volatility parent: calm times of calm and restless ones."""
     for state in scaffold.states("volatility", 1):
         scaffold.lam[state] = min(scaffold.lam[state], scaffold.rng.uniform(*_LEVEL_LAM))
-        parent = scaffold.add_parent("volatility", scaffold.rng.uniform(*_VOLATILITY_LAM), scaffold.volatility**2)
-        scaffold.drive(parent, state, "volatility", 1.0)
-        above = scaffold.add_parent("volatility", scaffold.rng.uniform(*_VOLATILITY_LAM), scaffold.volatility**2)
-        scaffold.drive(above, parent, "volatility", 1.0)
+        add_volatility(scaffold, [add_volatility(scaffold, [state])])
 
 
 def drift_chain(scaffold: Scaffold) -> None:
     """A state's drift has a drift, each as strong beside its child's step."""
     for state in scaffold.states("value", 1):
         scaffold.lam[state] = min(scaffold.lam[state], scaffold.rng.uniform(*_LEVEL_LAM))
-        parent = _drift(scaffold, [state])
-        above = scaffold.add_parent(
-            "drift", scaffold.rng.uniform(*_DRIFT_LAM), scaffold.drift**2 * math.exp(scaffold.log_step[parent])
-        )
+        parent = add_drift(scaffold, [state])
+        variance = scaffold.drift**2 * math.exp(scaffold.log_step[parent])
+        above = scaffold.add_parent("drift", scaffold.rng.uniform(*_DRIFT_LAM), variance)
         scaffold.drive(above, parent, "value", 1.0)
-
-
-def _drift(scaffold: Scaffold, states: Sequence[str]) -> str:
-    steps = [scaffold.step(state) for state in states]
-    parent = scaffold.add_parent("drift", scaffold.rng.uniform(*_DRIFT_LAM), (scaffold.drift * steps[0]) ** 2)
-    for number, state in enumerate(states):
-        scaffold.drive(parent, state, "value", scaffold.loading() * steps[number] / steps[0] if number else 1.0)
-    return parent
 
 
 FAMILIES: Mapping[str, tuple[Motif, ...]] = MappingProxyType(
