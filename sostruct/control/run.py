@@ -27,9 +27,9 @@ from sostruct.control.controller import Controller
 from sostruct.control.history import SignalHistory
 from sostruct.control.recorder import Recorder
 from sostruct.errors import ConfigError
-from sostruct.graph import AbstractEdit, Edits, Entry, Journal
+from sostruct.graph import Edits, Entry, Journal
 from sostruct.growth.base import Proposal
-from sostruct.growth.counterfactual import evaluate
+from sostruct.growth.counterfactual import Pricing
 from sostruct.networks.base import AbstractNetwork
 from sostruct.surprise import Signals
 
@@ -165,13 +165,10 @@ def loop(
         if settled:
             break
         own = _fold_in(key, epoch)
-        network, signals = yield Request(network, data, own)
+        network, signals = yield Request(network.begun(), data, own)
         history.record(network.nodes, signals)
-
-        def counterfactual(bundles: Sequence[Sequence[AbstractEdit]]) -> np.ndarray[Any, Any]:
-            return evaluate(network, data, bundles, key=own)  # noqa: B023 - called within this epoch only
-
-        proposals, state = controller.growth.propose(network, signals, state, evaluate=counterfactual, key=own)
+        pricing = Pricing(network, data, own, mark)
+        proposals, state = controller.growth.propose(network, signals, state, evaluate=pricing, key=own)
         taken, refused = controller.settle(proposals)
         network = network.edited([edit for proposal in taken for edit in proposal.edits], key=own) if taken else network
         settled = not taken and not controller.growth.waiting(state)

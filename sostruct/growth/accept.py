@@ -13,12 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
+from sostruct.errors import ConfigError
 from sostruct.growth.base import Evaluate, Proposal
 from sostruct.networks.base import Candidate
 
 
 class AbstractAccept(abc.ABC):
     """Turns candidates into proposals with a verdict."""
+
+    @property
+    def seen(self) -> float:
+        """The share of the data, from its start, that scorers may see: less than 1 where the rest is to judge."""
+        return 1.0
 
     @abc.abstractmethod
     def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
@@ -73,12 +79,46 @@ class Counterfactual(AbstractAccept):
 
 @final
 @dataclass(frozen=True)
+class HeldOut(AbstractAccept):
+    """Accepts what raises the log predictive density of rows that nobody fitted to.
+
+    Scorers, and the parameters they fit, see the first `1 - share` of the rows; an edit is worth the evidence of all
+    rows minus that of those, with it less without it. Unseen rows have no use for a penalty on parameters; the best of
+    K still costs log K, which scorers that name few of their candidates take off themselves.
+    """
+
+    share: float = 0.3
+    threshold: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.share < 1.0:
+            raise ConfigError(
+                f"Cannot hold out a share of {self.share} of the rows. This is because it is a part of the whole. Try "
+                "0.3."
+            )
+
+    @property
+    def seen(self) -> float:
+        """1 - share."""
+        return 1.0 - self.share
+
+    def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
+        """Wanted iff the nats of the unseen rows exceed `threshold`."""
+        wanted = [candidate for candidate in candidates if candidate.nats > 0.0]
+        if not wanted:
+            return PositiveEvidence(self.threshold).judge(candidates, evaluate=evaluate)
+        bundles = [candidate.edits for candidate in wanted]
+        unseen = evaluate(bundles) - evaluate.first(self.seen)(bundles)
+        nats = {id(candidate): float(gain) for candidate, gain in zip(wanted, unseen, strict=True)}
+        repriced = [replace(one, nats=nats.get(id(one), one.nats)) for one in candidates]
+        return PositiveEvidence(self.threshold).judge(repriced, evaluate=evaluate)
+
+
+@final
+@dataclass(frozen=True)
 class Always(AbstractAccept):
     """Accepts everything, whatever its price: the control for *accept*."""
 
     def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
         """All wanted."""
-        return [
-            Proposal.of(candidate, True, "always accepted (control)")
-            for candidate in candidates
-        ]
+        return [Proposal.of(candidate, True, "always accepted (control)") for candidate in candidates]

@@ -10,9 +10,9 @@ contract will do.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import PRNGKeyArray
@@ -22,10 +22,25 @@ from sostruct.graph import AbstractEdit, Edits, edits_of
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.surprise import Signals
 
-Evaluate = Callable[[Sequence[Sequence[AbstractEdit]]], NDArray[np.float64]]
-"""Bundles of edits to nats: the exact counterfactual (`counterfactual.py`)."""
+if TYPE_CHECKING:
+    from sostruct.networks.hgf.workbench import Workbench
 
 State = dict[str, Any]
+
+
+@runtime_checkable
+class Evaluate(Protocol):
+    """The exact counterfactual, as rules are given it (`counterfactual.Pricing`)."""
+
+    def __call__(self, bundles: Sequence[Sequence[AbstractEdit]]) -> NDArray[np.float64]:
+        """Log evidence with each bundle of edits minus log evidence without [bundle], nats."""
+
+    @property
+    def bench(self) -> Workbench:
+        """Where components of a belief network are filtered."""
+
+    def first(self, share: float) -> Evaluate:
+        """The same on the first `share` of the data's steps."""
 
 
 @dataclass(frozen=True, slots=True)

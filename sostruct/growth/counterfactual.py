@@ -9,7 +9,9 @@ faster).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import final
 
 import equinox as eqx
 import jax
@@ -18,12 +20,80 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from numpy.typing import NDArray
 
+from sostruct.errors import ConfigError
 from sostruct.graph import AbstractEdit
 from sostruct.networks.base import AbstractNetwork, AbstractPacked
+from sostruct.networks.hgf.network import HGF
+from sostruct.networks.hgf.packed import Observations
+from sostruct.networks.hgf.workbench import Workbench, unsuitable
 from sostruct.numerics import double_precision
 
 _LARGE = 64
 """Nodes from which candidates run in sequence rather than vmapped."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Pricing:
+    """What edits of a network would be worth over one prepared data set: the exact counterfactual.
+
+    Belief networks are priced by the components that an edit touches; any other network, and a belief network that
+    cannot be, by whole epochs.
+
+    Attributes:
+        network: the incumbent.
+        data: what `network.prepare` returned.
+        key: used for every candidate and the incumbent alike.
+        mark: says which data these are; prices of other data are remembered apart.
+        running: whether epochs continue from the network's state rather than begin afresh.
+    """
+
+    network: AbstractNetwork
+    data: PyTree
+    key: PRNGKeyArray
+    mark: str = ""
+    running: bool = False
+
+    def __call__(self, bundles: Sequence[Sequence[AbstractEdit]]) -> NDArray[np.float64]:
+        """Log evidence with each bundle of edits minus log evidence without [bundle], nats.
+
+        Raises:
+            GraphError: an edit that does not fit the graph.
+        """
+        if isinstance(self.network, HGF) and unsuitable(self.network) is None:
+            return self.bench.gains(bundles)
+        network = self.network if self.running else self.network.begun()
+        return evaluate(network, self.data, bundles, key=self.key)
+
+    @cached_property
+    def bench(self) -> Workbench:
+        """Where components of the network are filtered.
+
+        Raises:
+            ConfigError: it is no belief network, or not one that is priced by components.
+        """
+        if not isinstance(self.network, HGF):
+            raise ConfigError(
+                "Cannot price the components of this network. This is because it is no belief network. Try scorers "
+                "and prices made for it."
+            )
+        return Workbench(self.network, self.data, mark=self.mark, running=self.running)
+
+    def first(self, share: float) -> Pricing:
+        """The same on the first `share` of the steps.
+
+        Raises:
+            ConfigError: the data of this network have no order of steps.
+        """
+        if not isinstance(self.data, Observations):
+            raise ConfigError(
+                "Cannot hold out rows. This is because this network sums its data up before it runs. Try "
+                "accept=evidence."
+            )
+        steps = max(1, round(share * len(self.data.inputs)))
+        elapsed = self.data.time_steps
+        some = Observations(self.data.inputs[:steps], None if elapsed is None else elapsed[:steps])
+        return Pricing(self.network, some, self.key, f"{self.mark}:{steps}", self.running)
 
 
 def evaluate(

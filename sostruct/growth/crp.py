@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from sostruct.errors import ConfigError
-from sostruct.graph import AbstractEdit, AddNode, Node, SetParameters
-from sostruct.growth.base import Evaluate
+from sostruct.graph import AbstractEdit, Node, SetParameters
+from sostruct.growth.base import Evaluate, State
 from sostruct.growth.score import AbstractScorer
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.mixture.conjugate import Prior
-from sostruct.networks.mixture.moves import birth, death
+from sostruct.networks.mixture.moves import begin, birth, born, death, split
 from sostruct.networks.mixture.network import MixtureNetwork
 from sostruct.networks.mixture.packed import MixtureGains
 from sostruct.surprise import Signals
@@ -49,26 +49,29 @@ _WIDTHS = (1.0, 4.0, 16.0)
 @final
 @dataclass(frozen=True)
 class CRP(AbstractScorer):
-    """Births, deaths and merges of the components of a `MixtureNetwork`, and its components' expected width.
+    """Births, splits, deaths and merges of the components of a `MixtureNetwork`, and their expected width.
 
     Attributes:
         births: places run after every epoch.
+        splits: splits run after every epoch, of the widest components that had points in it.
+        moves: components that are tried with another beginning after every epoch, of those that began with it.
         merges: merges run after every epoch, the best in closed form.
-        deaths: deaths run after every epoch, of the components with the least weight. A component that has seen more
-            than the epoch may die when it remembers less than `forgotten` points; one that has not, whenever it pays.
-        forgotten: points.
+        deaths: deaths run after every epoch, of the components that had the fewest points in it. What a component knows
+            from before the epoch is lost, so its death must also outbid what a birth in its place would cost; one that
+            remembers less than a point has nothing to lose, and its place is paid back.
         widths: factors on the expected precision of the inputs, each tried on every input and on all.
     """
 
     births: int = 6
+    splits: int = 2
+    moves: int = 2
     merges: int = 2
     deaths: int = 2
-    forgotten: float = 1.0
     widths: Sequence[float] = (0.25, 4.0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(float(factor) for factor in self.widths))
-        for what in ("births", "merges", "deaths"):
+        for what in ("births", "splits", "moves", "merges", "deaths"):
             if getattr(self, what) < 0:
                 raise ConfigError(
                     f"Cannot try {getattr(self, what)} {what}. This is because it is a count. Try {what}=2."
@@ -80,8 +83,8 @@ class CRP(AbstractScorer):
             )
 
     def score(
-        self, network: AbstractNetwork, signals: Signals, *, evaluate: Evaluate, key: PRNGKeyArray
-    ) -> Sequence[Candidate]:
+        self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
+    ) -> tuple[Sequence[Candidate], State]:
         """All moves tried after the epoch, priced, best first.
 
         Raises:
@@ -96,36 +99,70 @@ class CRP(AbstractScorer):
         merges = sorted(
             network.candidates(signals, best=1, moves=frozenset({"prune"})), key=lambda candidate: -candidate.nats
         )[: self.merges]
-        others = [*self._births(network, gains), *self._deaths(network, gains), *self._widths(network)]
-        tried = [*merges, *others]
-        if not tried:
-            return ()
-        choice = math.log(len(tried))
-        prices = evaluate([candidate.edits for candidate in tried]) - choice
-        found = [
-            replace(candidate, nats=float(nats if place >= len(merges) else min(nats, candidate.nats - choice)))
-            for place, (candidate, nats) in enumerate(zip(tried, prices, strict=True))
+        deaths = self._deaths(network, gains)
+        others = [
+            *self._births(network, gains),
+            *self._splits(network, gains),
+            *self._moves(network, gains),
+            *self._widths(network),
         ]
-        return sorted(found, key=lambda candidate: -candidate.nats)
+        if not (tried := [*merges, *deaths, *others]):
+            return (), state
+        prices = iter(evaluate([candidate.edits for candidate in tried]).tolist())
+        choice = math.log(max(len(others), 1))
+        found = [
+            *(replace(candidate, nats=min(next(prices), candidate.nats)) for candidate in merges),
+            *(replace(candidate, nats=next(prices) + candidate.nats) for candidate in deaths),
+            *(replace(candidate, nats=next(prices) - choice) for candidate in others),
+        ]
+        return sorted(found, key=lambda candidate: -candidate.nats), state
 
     def _births(self, network: MixtureNetwork, gains: MixtureGains) -> list[Candidate]:
         """A component at each of the best places."""
         points = np.asarray(gains.points)
         explained = np.maximum(np.asarray(gains.log_density), network.log_density(points))
+        prior, inputs = network.packed.prior, network.inputs
+        edits = [birth(network.topology, inputs, place) for place in places(prior, points, explained, self.births)]
+        return [_candidate(born(edit), edit, network) for edit in edits]
+
+    def _splits(self, network: MixtureNetwork, gains: MixtureGains) -> list[Candidate]:
+        """The widest components that have had points, each begun again at the better of two places, with a component
+        at the other."""
+        points, names = np.asarray(gains.points), network.components
+        rest = np.log1p(-np.minimum(np.asarray(gains.share), 1.0 - 1e-12))
+        others = rest + np.asarray(gains.log_density)[:, None]
+        volume = np.log(network.moments()[1]).sum(axis=1)
+        had = np.flatnonzero(np.asarray(gains.share).sum(axis=0) > 2.0)
         found = []
-        for place in places(network.packed.prior, points, explained, self.births):
-            edit = birth(network.topology, network.inputs, place.tolist())
-            name = next(one.name for one in edit if isinstance(one, AddNode))
-            found.append(_candidate(name, edit, network))
+        for slot in had[np.argsort(-volume[had], kind="stable")][: self.splits]:
+            two = places(network.packed.prior, points, others[:, slot], 2)
+            if len(two) == 2:
+                edit = split(names[slot], network.topology, network.inputs, two)
+                found.append(_candidate(names[slot], edit, network))
         return found
 
+    def _moves(self, network: MixtureNetwork, gains: MixtureGains) -> list[Candidate]:
+        """Of the components that began in this epoch, those whose points are farthest from it begin where these are."""
+        means, variances = network.moments()
+        begun = np.asarray(network.packed.start.mean)[: len(means)]
+        far = np.where(np.asarray(gains.fresh), ((means - begun) ** 2 / variances).sum(axis=1), 0.0)
+        chosen = [slot for slot in np.argsort(-far, kind="stable")[: self.moves] if far[slot] > 0.0]
+        names = [network.components[slot] for slot in chosen]
+        return [
+            _candidate(name, begin(name, network.inputs, means[slot].tolist()), network)
+            for name, slot in zip(names, chosen, strict=True)
+        ]
+
     def _deaths(self, network: MixtureNetwork, gains: MixtureGains) -> list[Candidate]:
-        """The removal of each of the components that know least."""
-        weight = np.asarray(network.packed.state.weight)[: len(network.components)]
-        mortal = np.flatnonzero(np.asarray(gains.fresh) | (weight < self.forgotten))
-        least = mortal[np.argsort(weight[mortal], kind="stable")][: self.deaths]
-        names = [network.components[slot] for slot in least]
-        return [_candidate(name, death(name), network) for name in names]
+        """The removal of each of the components that had least; `nats` is what of its price the epoch cannot know."""
+        had = np.asarray(gains.share).sum(axis=0)
+        known, worth = np.asarray(network.packed.state.weight), network.charges()
+        found = []
+        for slot in np.argsort(had, kind="stable")[: self.deaths]:
+            name = network.components[slot]
+            own = 0.0 if gains.fresh[slot] else float(worth[slot] if known[slot] >= 1.0 else -worth[slot])
+            found.append(replace(_candidate(name, death(name), network), nats=own))
+        return found
 
     def _widths(self, network: MixtureNetwork) -> list[Candidate]:
         """Other precisions of each input, and of all."""
@@ -138,7 +175,7 @@ class CRP(AbstractScorer):
         ]
 
 
-def places(prior: Prior, points: Points, explained: NDArray[np.float64], most: int) -> list[Points]:
+def places(prior: Prior, points: Points, explained: NDArray[np.float64], most: int) -> list[list[float]]:
     """Where new components would explain most, the best first, each given those before it.
 
     With a share w of the points, a component at z that gives point x the density p_z(x) is worth
@@ -158,7 +195,8 @@ def places(prior: Prior, points: Points, explained: NDArray[np.float64], most: i
         return []
     tried = points[eligible[np.unique(np.linspace(0, len(eligible) - 1, _PLACES).astype(int))]]
     densities = np.concatenate([_density(prior, factor, tried, points[None]) for factor in _WIDTHS])
-    found, current = [], explained
+    found: list[list[float]] = []
+    current = explained
     values = np.where(np.isnan(points), np.asarray(prior.center), points)
     for _ in range(most):
         ratio = np.exp(np.minimum(densities - current, 500.0))
@@ -169,7 +207,7 @@ def places(prior: Prior, points: Points, explained: NDArray[np.float64], most: i
         share = _SHARES[which]
         joint = np.logaddexp(math.log1p(-share) + current, math.log(share) + densities[best])
         belongs = np.exp(math.log(share) + densities[best] - joint)
-        found.append(belongs @ values / belongs.sum())
+        found.append((belongs @ values / belongs.sum()).tolist())
         current = joint
     return found
 

@@ -44,6 +44,7 @@ class GrowthRule(AbstractGrowthRule):
         """The states of the parts."""
         return {
             "trigger": self.trigger.init(),
+            "scorer": self.scorer.init(),
             "restraints": [restraint.init() for restraint in self._restraints],
             "waiting": True,
         }
@@ -52,18 +53,20 @@ class GrowthRule(AbstractGrowthRule):
         self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
     ) -> tuple[Sequence[Proposal], State]:
         """Candidates with the verdicts of `accept` and of every restraint."""
-        fired, trigger = self.trigger.fire(signals, state["trigger"])
+        fired, trigger = self.trigger.fire(network, signals, state["trigger"])
         if not fired:
             held = [restraint.rest(own) for restraint, own in zip(self._restraints, state["restraints"], strict=True)]
-            return (), {"trigger": trigger, "restraints": held, "waiting": not self.trigger.exhausted(trigger)}
-        candidates = self.scorer.score(network, signals, evaluate=evaluate, key=key)
+            waiting = not self.trigger.exhausted(trigger)
+            return (), {**state, "trigger": trigger, "restraints": held, "waiting": waiting}
+        seen = evaluate if self.accept.seen == 1.0 else evaluate.first(self.accept.seen)
+        candidates, scorer = self.scorer.score(network, signals, state["scorer"], evaluate=seen, key=key)
         proposals = self.accept.judge(candidates, evaluate=evaluate)
         waiting, restrained = False, []
         for restraint, own in zip(self._restraints, state["restraints"], strict=True):
             proposals, pending, after = restraint.hold(proposals, network, own)
             waiting = waiting or pending
             restrained.append(after)
-        return proposals, {"trigger": trigger, "restraints": restrained, "waiting": waiting}
+        return proposals, {"trigger": trigger, "scorer": scorer, "restraints": restrained, "waiting": waiting}
 
     def waiting(self, state: State) -> bool:
         """True while the trigger has yet to fire or a restraint holds back something it will let go."""

@@ -10,7 +10,7 @@ from typing import final
 from jaxtyping import PRNGKeyArray
 
 from sostruct.errors import ConfigError
-from sostruct.growth.base import Evaluate
+from sostruct.growth.base import Evaluate, State
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.surprise import Signals
 
@@ -20,11 +20,15 @@ MOVES = ("add", "prune", "rewire")
 class AbstractScorer(abc.ABC):
     """Names candidate edits."""
 
+    def init(self) -> State:
+        """State before the first epoch; scorers that remember nothing keep this one."""
+        return {}
+
     @abc.abstractmethod
     def score(
-        self, network: AbstractNetwork, signals: Signals, *, evaluate: Evaluate, key: PRNGKeyArray
-    ) -> Sequence[Candidate]:
-        """Candidates of every target, best first."""
+        self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
+    ) -> tuple[Sequence[Candidate], State]:
+        """Candidates of every target, best first, and the state after them."""
 
 
 @final
@@ -47,10 +51,10 @@ class Evidence(AbstractScorer):
             raise ConfigError(f"Cannot name the best {self.best} candidates. This is because it is a count. Try 4.")
 
     def score(
-        self, network: AbstractNetwork, signals: Signals, *, evaluate: Evaluate, key: PRNGKeyArray
-    ) -> Sequence[Candidate]:
+        self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
+    ) -> tuple[Sequence[Candidate], State]:
         """The network's own prices."""
-        return network.candidates(signals, best=self.best, moves=frozenset(self.moves))
+        return network.candidates(signals, best=self.best, moves=frozenset(self.moves)), state
 
 
 @final
@@ -60,7 +64,7 @@ class Random(AbstractScorer):
     by little, so no rule is worth its name without it."""
 
     def score(
-        self, network: AbstractNetwork, signals: Signals, *, evaluate: Evaluate, key: PRNGKeyArray
-    ) -> Sequence[Candidate]:
+        self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
+    ) -> tuple[Sequence[Candidate], State]:
         """A uniform draw."""
-        return network.draw(key=key)
+        return network.draw(key=key), state

@@ -14,7 +14,7 @@ from sostruct.errors import ConfigError
 from sostruct.graph import AddEdge, RemoveEdge, Rewire
 from sostruct.growth.accept import Always, Counterfactual, PositiveEvidence
 from sostruct.growth.catalogue import all_rules
-from sostruct.growth.counterfactual import evaluate
+from sostruct.growth.counterfactual import Pricing
 from sostruct.growth.restraint import Budget, Cooldown
 from sostruct.growth.rule import GrowthRule
 from sostruct.growth.score import Evidence, Random
@@ -36,7 +36,7 @@ def case():
 
 
 def priced(network, data):
-    return lambda bundles: evaluate(network, data, bundles, key=KEY)
+    return Pricing(network, data, KEY)
 
 
 @pytest.fixture(params=sorted(all_rules))

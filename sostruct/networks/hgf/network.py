@@ -254,6 +254,10 @@ class HGF(AbstractNetwork):
         wiring = self.packed.wiring
         return self.with_packed(PackedHGF(wiring, initial(self.packing, wiring.parameters, wiring.options)))
 
+    def begun(self) -> HGF:
+        """The network with its initial beliefs."""
+        return self.reset()
+
     def with_packed(self, packed: PackedHGF) -> HGF:
         """The same network holding other arrays for the same graph."""
         return self._with(packed=packed)

@@ -1,0 +1,224 @@
+"""Parameters of components at the maximum of their evidence: many fits at once, each by a quasi-Newton method.
+
+Derivatives come from central differences, whose passes fill the lanes of the workbench beside each other; that costs as
+much as forward-mode differentiation and works wherever the filter does, kinks of the update included. All fits of a
+call take their steps together: one batch for the derivatives, one for the lengths of the steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+
+from sostruct.networks.hgf.components import Component, Floats, Sketch
+from sostruct.networks.hgf.workbench import Knob, Trial, Workbench
+
+_STEP = 1e-2
+"""Of the central differences, in the units of the search: log variances, log precisions, logits, strengths."""
+
+_LENGTHS = np.array([1.5, 1.0, 0.6, 0.3, 0.1, 0.02])
+"""Lengths of steps tried, in quasi-Newton steps."""
+
+_FARTHEST = 3.0
+"""Largest change of one number in one step, in the units of the search."""
+
+_LOGIT = (-4.0, 7.0)
+"""Autoconnections that a fit may reach, from .018 to .9991: nearer to 1 the start of the series decides."""
+
+
+def free_knobs(component: Component) -> tuple[Knob, ...]:
+    """What a fit of a component may turn: noise of inputs, tonic volatilities, and whatever is not held by convention.
+
+    An autoconnection or a strength of exactly 1 and a tonic drift of exactly 0 are held: a random walk without drift,
+    and the loading that gives a parent its scale.
+    """
+    observed = frozenset(component.inputs)
+    knobs: list[Knob] = []
+    for node in component.topology.nodes:
+        own = dict(node.parameters)
+        if node.name in observed:
+            knobs += [(node.name, "precision")] if node.kind == "continuous" else []
+            continue
+        if "tonic_volatility" in own:
+            knobs.append((node.name, "tonic_volatility"))
+        if own.get("autoconnection", 1.0) not in (0.0, 1.0):
+            knobs.append((node.name, "autoconnection"))
+        if own.get("tonic_drift", 0.0) != 0.0:
+            knobs.append((node.name, "tonic_drift"))
+    knobs += [(edge.key, "strength") for edge in component.topology.edges if edge.strength not in (0.0, 1.0)]
+    return tuple(knobs)
+
+
+def value_of(component: Component, knob: Knob) -> float:
+    """The number of a component that a knob turns."""
+    place, name = knob
+    if isinstance(place, str):
+        return dict(component.topology.node(place).parameters)[name]
+    return component.topology.edge(place).strength
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A fit to be made.
+
+    Attributes:
+        sketch: the component.
+        knobs: what may be turned.
+        start: where from [knob].
+    """
+
+    sketch: Sketch
+    knobs: tuple[Knob, ...]
+    start: Floats
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What a fit found.
+
+    Attributes:
+        values: of the knobs [knob].
+        evidence: log evidence there, nats; -inf where even the start was invalid.
+        converged: whether the last step promised less than the tolerance.
+    """
+
+    values: Floats
+    evidence: float
+    converged: bool
+
+
+def fit(bench: Workbench, problems: Sequence[Problem], *, rounds: int = 25, tolerance: float = 0.02) -> list[Fit]:
+    """Maximizes the log evidence of every problem.
+
+    Args:
+        bench: filters the variants.
+        problems: what to fit.
+        rounds: most quasi-Newton steps.
+        tolerance: nats that a step must promise for the fit to go on.
+    """
+    searches = [_Search(problem) for problem in problems]
+    _measure(bench, searches, [search.point[None] for search in searches])
+    for search, (first,) in zip(searches, [search.measured for search in searches], strict=True):
+        search.best = first
+        search.active = math.isfinite(first) and bool(search.problem.knobs)
+    for _ in range(rounds):
+        active = [search for search in searches if search.active]
+        if not active:
+            break
+        _measure(bench, active, [search.around() for search in active])
+        for search in active:
+            search.learn()
+        active = [search for search in active if search.active]
+        _measure(bench, active, [search.ahead() for search in active])
+        for search in active:
+            search.advance(tolerance)
+    return [Fit(_outward(one.problem.knobs, one.point), one.best, not one.active) for one in searches]
+
+
+def _measure(bench: Workbench, searches: Sequence[_Search], points: Sequence[Floats]) -> None:
+    trials = [
+        Trial(search.problem.sketch, search.problem.knobs, _outward(search.problem.knobs, own))
+        for search, own in zip(searches, points, strict=True)
+    ]
+    for search, own, found in zip(searches, points, bench.filter(trials), strict=True):
+        search.points, search.measured = own, np.where(np.isfinite(found), found, -np.inf)
+
+
+@final
+@dataclass(eq=False)
+class _Search:
+    """One maximization on its way, in unbounded coordinates (BFGS; Nocedal & Wright 2006, chapter 6)."""
+
+    problem: Problem
+    point: Floats = field(init=False)
+    best: float = field(init=False, default=-math.inf)
+    active: bool = field(init=False, default=True)
+    points: Floats = field(init=False)
+    measured: Floats = field(init=False)
+    gradient: Floats | None = field(init=False, default=None)
+    inverse: Floats = field(init=False)
+    direction: Floats = field(init=False)
+    promise: float = field(init=False, default=0.0)
+    moved: Floats | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.point = _inward(self.problem.knobs, self.problem.start)
+
+    def around(self) -> Floats:
+        """Two points along every axis."""
+        steps = _STEP * np.eye(len(self.point))
+        return np.concatenate([self.point + steps, self.point - steps])
+
+    def learn(self) -> None:
+        """Gradient, inverse curvature and direction from what `around` measured."""
+        up, down = np.split(self.measured, 2)
+        if not np.isfinite(self.measured).all():
+            up, down = (np.where(np.isfinite(side), side, self.best - 1.0) for side in (up, down))
+        gradient = (up - down) / (2.0 * _STEP)
+        curvature = -(up + down - 2.0 * self.best) / _STEP**2
+        scale = 1.0 / np.maximum(np.abs(curvature), 1.0)
+        if self.gradient is None or self.moved is None:
+            self.inverse = np.diag(scale)
+        else:
+            change = self.gradient - gradient
+            along = float(self.moved @ change)
+            if along > 1e-10:
+                left = np.eye(len(scale)) - np.outer(self.moved, change) / along
+                self.inverse = left @ self.inverse @ left.T + np.outer(self.moved, self.moved) / along
+            else:
+                self.inverse = np.diag(scale)
+        self.gradient = gradient
+        direction = self.inverse @ gradient
+        if float(direction @ gradient) <= 0.0:
+            self.inverse = np.diag(scale)
+            direction = self.inverse @ gradient
+        self.promise = float(direction @ gradient)
+        self.direction = direction * min(1.0, _FARTHEST / max(float(np.abs(direction).max()), 1e-300))
+
+    def ahead(self) -> Floats:
+        """Points along the direction."""
+        lengths: Floats = self.point + _LENGTHS[:, None] * self.direction
+        return lengths
+
+    def advance(self, tolerance: float) -> None:
+        """To the best of what `ahead` measured, if that is better; done where little was promised or gained."""
+        chosen = int(np.argmax(self.measured))
+        gained = float(self.measured[chosen]) - self.best
+        if gained > 0.0:
+            inside = _inward(self.problem.knobs, _outward(self.problem.knobs, self.points[chosen]))
+            self.moved = inside - self.point
+            self.point, self.best = inside, float(self.measured[chosen])
+        self.active = gained > 0.5 * tolerance and self.promise > tolerance
+
+
+def _inward(knobs: Sequence[Knob], values: Floats) -> Floats:
+    """From numbers of a graph to coordinates of the search, by the last axis."""
+    points = np.array(values, np.float64)
+    for column, (_, name) in enumerate(knobs):
+        own = points[..., column]
+        if name == "precision":
+            points[..., column] = np.log(own)
+        elif name == "autoconnection":
+            inside = np.clip(own, 1e-6, 1.0 - 1e-6)
+            points[..., column] = np.clip(np.log(inside) - np.log1p(-inside), *_LOGIT)
+    return points
+
+
+def _outward(knobs: Sequence[Knob], points: Floats) -> Floats:
+    """From coordinates of the search to numbers of a graph, by the last axis."""
+    values = np.array(points, np.float64)
+    for column, (_, name) in enumerate(knobs):
+        own = points[..., column]
+        if name == "precision":
+            values[..., column] = np.exp(np.clip(own, -40.0, 40.0))
+        elif name == "autoconnection":
+            values[..., column] = 1.0 / (1.0 + np.exp(-np.clip(own, *_LOGIT)))
+        elif name == "tonic_volatility":
+            values[..., column] = np.clip(own, -40.0, 40.0)
+    return values
