@@ -41,9 +41,9 @@ def test_a_rule_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(found["found"].edges) > 0
     rising = found["Rising"]()
     quiet = type("Signals", (), {"surprise": np.zeros(2)})
-    fired, state = rising.fire(quiet, rising.init())
+    fired, state = rising.fire(None, quiet, rising.init())
     assert fired
-    assert not rising.fire(quiet, state)[0]
+    assert not rising.fire(None, quiet, state)[0]
     short = program.split("import sostruct as ss")[0]
     assert sum(bool(line.strip()) for line in short.splitlines()) <= 20, "a rule in 20 lines"
     (tmp_path / "rising.py").write_text(short, encoding="utf-8")

@@ -1,7 +1,8 @@
 """When to consider edits: a trigger looks at the signals of an epoch and says whether the rule is to act on it.
 
 Surprise need not fire a trigger: excess surprise is an alarm, while whether structure is missing is decided by the
-prices.
+prices. The triggers here know no signals; those that do stand in `trigger_alarm.py` (surprise that lasts),
+`trigger_change.py` (surprise that changes) and `trigger_plateau.py` (evidence that does not).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import final
 
 from sostruct.errors import ConfigError
 from sostruct.growth.base import State
+from sostruct.networks.base import AbstractNetwork
 from sostruct.surprise import Signals
 
 
@@ -23,12 +25,18 @@ class AbstractTrigger(abc.ABC):
         """State before the first epoch."""
 
     @abc.abstractmethod
-    def fire(self, signals: Signals, state: State) -> tuple[bool, State]:
-        """Whether to consider edits now."""
+    def fire(self, network: AbstractNetwork, signals: Signals, state: State) -> tuple[bool, State]:
+        """Whether to consider edits now.
+
+        Args:
+            network: after the epoch; `network.nodes` names the rows of the signals.
+            signals: what the epoch reported.
+            state: by node names where it is by node, since graphs change.
+        """
 
     @abc.abstractmethod
     def exhausted(self, state: State) -> bool:
-        """Whether it will never fire again."""
+        """Whether it will never fire again if epochs go on as the last one."""
 
 
 @final
@@ -50,7 +58,7 @@ class Every(AbstractTrigger):
         """No epochs seen."""
         return {"seen": 0}
 
-    def fire(self, signals: Signals, state: State) -> tuple[bool, State]:
+    def fire(self, network: AbstractNetwork, signals: Signals, state: State) -> tuple[bool, State]:
         """True on epochs number `epochs`, `2 epochs`, ..."""
         seen = state["seen"] + 1
         return seen % self.epochs == 0, {"seen": seen}
@@ -69,7 +77,7 @@ class Never(AbstractTrigger):
         """Nothing to remember."""
         return {}
 
-    def fire(self, signals: Signals, state: State) -> tuple[bool, State]:
+    def fire(self, network: AbstractNetwork, signals: Signals, state: State) -> tuple[bool, State]:
         """False."""
         return False, state
 
