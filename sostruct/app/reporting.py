@@ -22,7 +22,7 @@ _DESCRIPTION = """\
 Turn runs into tables, figures and one page. DIR is
 
   a sweep      e.g. results/growth_rules/sweep   writes report.html, tables/ (CSV, LaTeX) and figures/ (SVG, PDF)
-  a run        e.g. results/discovery/RUN        writes its report.html and figures/ again
+  a run        e.g. results/discovery/RUN        writes its report.html and figures/ again; with --graphml also graphs/
   a folder of  e.g. results                      writes index.html, which lists and links them all
   these
 
@@ -33,6 +33,7 @@ examples
   sostruct-report results/growth_rules/sweep
   sostruct-report results/growth_rules/sweep --metric summary.auprc --metric summary.shd --baseline growth=random
   sostruct-report results
+  sostruct-report results/structure/RUN --graphml
 
 Every condition is compared with the baseline over the replicates they share (paired t-test, exact Wilcoxon test, both
 Holm-corrected); metrics are named as in metrics.json, nested names joined by dots. Exit code 2: nothing to report, with
@@ -72,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="a sweep, a run, or a folder of these")
+    parser.add_argument(
+        "--graphml",
+        action="store_true",
+        help="of a run: also write graphs/start.graphml and graphs/epoch-0012.graphml for every epoch whose edits "
+        "changed the graph; the run need not have finished",
+    )
     group = parser.add_argument_group("sweeps")
     group.add_argument(
         "--metric",
@@ -106,6 +113,8 @@ def _report(given: argparse.Namespace) -> None:
     metrics = None if given.metric is None else tuple(given.metric)
     options = SweepOptions(metrics, given.baseline, given.replicate, given.confidence)
     for folder in given.folders:
+        if given.graphml:
+            _say(write_graphs(folder))
         if is_sweep(folder):
             report_sweep(folder, options)
         elif is_run(folder):
@@ -120,6 +129,28 @@ def _report(given: argparse.Namespace) -> None:
                 f"Cannot report on {str(folder)!r}. This is because {what}. Try results/, or the folder of a sweep or "
                 "run."
             )
+
+
+def write_graphs(folder: Path) -> Path:
+    """Write the graphs of a run as GraphML into its folder `graphs`: at the start, and after every epoch that changed.
+
+    Returns:
+        The folder of the graphs.
+
+    Raises:
+        RunError: the folder is not that of a run, its journal is damaged, or the files cannot be written.
+        GraphError: GraphML cannot hold the name of a node.
+    """
+    from sostruct.graph import Journal
+
+    journal = folder / "journal.jsonl"
+    if not journal.is_file():
+        raise RunError(
+            f"Cannot write the graphs of {str(folder)!r}. This is because there is no journal.jsonl in it. "
+            "Try the folder of a single run."
+        )
+    Journal.read(journal).write_graphml(folder / "graphs")
+    return folder / "graphs"
 
 
 def report_sweep(folder: Path, options: SweepOptions) -> Path:

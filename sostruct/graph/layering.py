@@ -55,6 +55,11 @@ def levels_of(topology: Topology, inputs: Sequence[str]) -> dict[str, int]:
     return level
 
 
+def leaves(topology: Topology) -> tuple[str, ...]:
+    """The inputs of a belief network that says nothing else: the nodes that drive nothing, constants aside."""
+    return tuple(node.name for node in topology.nodes if node.kind != "constant" and not topology.children(node.name))
+
+
 def layers(topology: Topology, inputs: Sequence[str], width: Mapping[str, float], gap: float) -> Layers:
     """Lay a hierarchy out.
 

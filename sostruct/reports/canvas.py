@@ -4,7 +4,8 @@ Figures are made with matplotlib's object interface and its SVG and Agg canvases
 user's own matplotlib settings are never touched. SVG identifiers come from a fixed salt and no date is written, so
 equal input gives equal bytes. Text stays text: it can be searched, and takes the fonts of the page it stands in.
 
-An artist whose `gid` begins with `TIP` gets the rest as an SVG `<title>`, which browsers show on hovering.
+An artist whose `gid` begins with `TIP` gets the rest as an SVG `<title>`, which browsers show on hovering. One whose
+`gid` was made by `part` also says which part of a changing drawing it belongs to, and in what role.
 """
 
 import io
@@ -21,6 +22,7 @@ from matplotlib.figure import Figure
 from sostruct.reports.palette import LIGHT, with_variables
 
 TIP: Final = "tip: "
+_PART: Final = "part: "
 _NO_METADATA: Final = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _SETTINGS: Final = {
     "svg.hashsalt": "sostruct",
@@ -31,6 +33,19 @@ _SETTINGS: Final = {
     "text.usetex": False,
     "axes.unicode_minus": True,
 }
+
+
+def part(number: int, role: str, tip: str = "") -> str:
+    """The `gid` of an artist that belongs to a part of a drawing that changes.
+
+    In the SVG it becomes `data-part` and `data-role`, which is how a page finds what to show, hide or color.
+
+    Args:
+        number: of the part.
+        role: what the artist is of it: "box", "halo", "line", "text" (which changes), "ink" (text on the box).
+        tip: shown on hovering.
+    """
+    return f"{_PART}{number} {role}" + (f" {TIP}{tip}" if tip else "")
 
 
 @contextmanager
@@ -56,7 +71,15 @@ def svg(figure: Figure) -> str:
         figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
     text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|<!--.*?-->", "", text, flags=re.DOTALL)
-    return re.sub(rf'<g id="{TIP}([^"]*)">', r"<g><title>\1</title>", text)
+    # An attribute that holds a double quote stands in single ones.
+    text = re.sub(rf"<g id='(?:{_PART}(\d+) (\w+) ?)?(?:{TIP}([^']*))?'>", _group, text)
+    return re.sub(rf'<g id="(?:{_PART}(\d+) (\w+) ?)?(?:{TIP}([^"]*))?">', _group, text)
+
+
+def _group(found: re.Match[str]) -> str:
+    number, role, tip = found.groups()
+    place = "" if number is None else f' data-part="{number}" data-role="{role}"'
+    return f"<g{place}>" + ("" if tip is None else f"<title>{tip}</title>")
 
 
 def inline_svg(figure: Figure, prefix: str, description: str) -> str:

@@ -1,7 +1,6 @@
 """The frame of every page: one self-contained HTML document.
 
-Styles are in its head, there are no scripts and nothing is fetched; it follows the reader's light or dark mode and any
-width of screen.
+Styles are in its head and nothing is fetched; it follows the reader's light or dark mode and any width of screen.
 """
 
 from importlib import resources

@@ -8,8 +8,12 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+import pandas as pd
+
+from sostruct.graph.layering import leaves
 from sostruct.reports.links import Comparison, Verdict
 from sostruct.reports.tables import RunTables
+from sostruct.reports.typography import minus
 
 
 class Recorded(Protocol):
@@ -71,6 +75,55 @@ def metric(tables: RunTables, name: str) -> float | None:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
     return None
+
+
+def inputs(tables: RunTables) -> tuple[str, ...]:
+    """The observed nodes of a belief network, as the run recorded them, or else as its first graph shows them."""
+    if "observed" in tables.nodes:
+        return tuple(tables.nodes.loc[tables.nodes["observed"].astype(bool), "node"])
+    return leaves(tables.history.start)
+
+
+def observed_signals(tables: RunTables) -> pd.DataFrame:
+    """The rows of signals.csv whose surprise adds up to that of the data: of a belief network those of its inputs."""
+    if not tables.belief:
+        return tables.signals
+    return tables.signals[tables.signals["node"].isin(inputs(tables))]
+
+
+def believes(tables: RunTables) -> bool:
+    """Whether the run recorded what its nodes believed."""
+    return tables.belief and {"mean", "variance"} <= set(tables.signals.columns)
+
+
+def growth(tables: RunTables) -> str:
+    """What became of a belief network, in a sentence or two."""
+    start, end = tables.history.start, tables.history.final
+    grown = [name for name in end.names if name not in start]
+    gone = [name for name in start.names if name not in end]
+    old, new = ({edge.key for edge in graph.edges} for graph in (start, end))
+    accepted = int(tables.journal["accepted"].sum())
+    if not accepted:
+        return f"No edit was worth its price: the graph stays as it was, with {_count(len(new), 'edge')}."
+    changes = [f"grew {_count(len(grown), 'hidden node')} ({_some(grown)})"] if grown else []
+    changes += [f"gained {_count(len(new - old), 'edge')}"] if new - old else []
+    changes += [f"lost {_count(len(gone), 'node')} ({_some(gone)})"] if gone else []
+    changes += [f"lost {_count(len(old - new), 'edge')}"] if old - new else []
+    what = f"The network {_listed(changes)}" if changes else "Parameters alone were changed"
+    sentence = f"{what}, in {_count(accepted, 'accepted edit')}."
+    before, after = (metric(tables, f"heldout_surprise_per_step{end}") for end in ("_before", ""))
+    if after is None:
+        return sentence
+    fell = "" if before is None else f", {minus(f'{before:.3f}')} before"
+    return f"{sentence} Data it had not seen surprise it by {minus(f'{after:.3f}')} nats per step{fell}."
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
 def finding(compared: Comparison) -> str:

@@ -8,6 +8,8 @@ import networkx as nx
 import pandas as pd
 from matplotlib.figure import Figure
 
+from sostruct.reports import facts
+from sostruct.reports.belief_figure import draw_beliefs
 from sostruct.reports.canvas import new_figure, settings
 from sostruct.reports.evidence_figure import draw_evidence
 from sostruct.reports.graph_figure import PANEL, draw_graph, draw_truth
@@ -15,7 +17,7 @@ from sostruct.reports.palette import LIGHT
 from sostruct.reports.surprise_figure import draw_surprise
 from sostruct.reports.tables import RunTables
 
-__all__ = ["draw_evidence", "draw_found", "draw_graph", "draw_surprise", "draw_truth", "run_figures"]
+__all__ = ["draw_beliefs", "draw_evidence", "draw_found", "draw_graph", "draw_surprise", "draw_truth", "run_figures"]
 
 
 def draw_found(graph: nx.Graph, summary: pd.DataFrame, truth: nx.Graph | None = None) -> Figure:
@@ -51,8 +53,13 @@ def _title(figure: Figure, title: str, place: float) -> None:
 
 
 def run_figures(tables: RunTables) -> dict[str, Figure]:
-    """The figures of a run by name, each complete in itself: graph, evidence, surprise."""
+    """The figures of a run by name, each complete in itself: graph, surprise and, of a discovery, evidence."""
     with settings():
+        if tables.belief:
+            figures = {"graph": draw_beliefs(tables.graph, inputs=facts.inputs(tables))}
+            if tables.truth is not None:
+                figures["truth"] = draw_beliefs(tables.truth)
+            return figures | {"surprise": draw_surprise(facts.observed_signals(tables), tables.journal)}
         return {
             "graph": draw_graph(tables.graph, tables.truth),
             "evidence": draw_evidence(tables.summary, tables.truth),

@@ -18,19 +18,24 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, PathPatch, Polygon
 from matplotlib.path import Path as Outline
 
-from sostruct.reports.canvas import TIP, figure_of, new_figure
+from sostruct.reports.canvas import TIP, figure_of, new_figure, part
 from sostruct.reports.graph_ink import DASHES, draw_legend, line_width, link_color
 from sostruct.reports.links import Comparison, Link, Pair, Verdict, compare
 from sostruct.reports.palette import LIGHT
 from sostruct.reports.ring import along, curve, cut, label_places, ring_places
-from sostruct.reports.selection import select
+from sostruct.reports.selection import Selection, select
 from sostruct.reports.typography import shorten
 
 PANEL: Final = 5.0
 """Side of one square panel, inches."""
 
+Parts = Mapping[str | Pair, int]
+"""Number of every part of a drawing that changes: nodes by name, links by pair."""
+
 MOST_UPRIGHT: Final = 30
 MOST_LABELED: Final = 60
+HALO: Final = 6.0
+"""Points by which the mark of a new link is wider than the link."""
 
 
 def draw_graph(graph: nx.Graph, truth: nx.Graph | None = None, ax: Axes | None = None) -> Figure:
@@ -65,6 +70,20 @@ def draw_truth(truth: nx.Graph, graph: nx.Graph, ax: Axes | None = None) -> Figu
         _, ax = one_panel()
     _draw_truth(ax, compare(graph, truth))
     return figure_of(ax)
+
+
+def draw_changing(compared: Comparison, chosen: Selection, parts: Parts) -> Figure:
+    """Draw all links that a graph ever had, each a part that a page can show or hide, with a halo to mark it as new.
+
+    Args:
+        compared: the graph of all links.
+        chosen: what of it is drawn.
+        parts: the number of every part.
+    """
+    figure, ax = one_panel()
+    _draw(ax, chosen.order, chosen.found, compared.judged, parts=parts)
+    draw_legend(ax, chosen.found, compared.judged, weighted=True)
+    return figure
 
 
 def one_panel() -> tuple[Figure, Axes]:
@@ -121,7 +140,13 @@ def _ring_points(places: Mapping[str, Float[np.ndarray, "2"]], radius: float, up
 
 
 def _draw(
-    ax: Axes, order: Sequence[str], shown: Sequence[Link], judged: Mapping[Pair, Verdict], *, plain: bool = False
+    ax: Axes,
+    order: Sequence[str],
+    shown: Sequence[Link],
+    judged: Mapping[Pair, Verdict],
+    *,
+    plain: bool = False,
+    parts: Parts | None = None,
 ) -> None:
     ring = _Ring.of(order)
     reach = PANEL * 36 / ring.unit
@@ -145,28 +170,48 @@ def _draw(
         width = crowd * (1.2 if plain else line_width(link.nats))
         above = judged[link.pair] in (Verdict.FALSE, Verdict.MISSED, Verdict.OTHER_LAG)
         depth_within = (2.0 if above else 1.0) + depth / (len(across) + 1)
-        _arrow(ax, curves[link.pair], link, width, judged[link.pair], ring.unit, depth_within)
+        _arrow(ax, curves[link.pair], link, width, judged[link.pair], ring.unit, depth_within, parts)
     if len(across) <= MOST_LABELED and not all(link.lags in ((0,), (1,)) for link in across):
         size = 8.0 if len(across) <= 30 else 6.5
         for link, place in zip(across, label_places(curves).values(), strict=True):
             first, _, last = curves[link.pair]
             if float(np.hypot(*(last - first))) * ring.unit < 3.2 * size:  # a label would hide so short an arrow
                 place = place * (1 - size / ring.unit / max(float(np.hypot(*place)), 1e-9))
-            _label(ax, place, link.lag_label, link_color(link, judged[link.pair]), size)
+            label, gid = link.lag_label, _gid(parts, link.pair, "text")
+            _label(ax, place, label or (" " if gid else ""), link_color(link, judged[link.pair]), size, gid)
     own = {link.source: link for link in shown if link.own_past}
     for name in order:
-        color = _disc(ax, name, ring, own.get(name), judged, plain=plain)
-        _name(ax, name, ring)
+        color = _disc(ax, name, ring, own.get(name), judged, plain=plain, parts=parts)
+        _name(ax, name, ring, _gid(parts, name, "ink") if ring.inside else None)
         if name in own and own[name].lags != (1,):
-            _own_lag(ax, ring, name, own[name].lag_label, color)
+            _own_lag(ax, ring, name, own[name].lag_label, color, _gid(parts, own[name].pair, "text"))
+
+
+def _gid(parts: Parts | None, key: str | Pair, role: str, tip: str = "") -> str | None:
+    """The handle by which a page finds an artist; None where nothing is to be found or told."""
+    if parts is None:
+        return f"{TIP}{tip}" if tip else None
+    return part(parts[key], role, tip)
 
 
 def _arrow(
-    ax: Axes, control: Float[np.ndarray, "3 2"], link: Link, width: float, verdict: Verdict, unit: float, zorder: float
+    ax: Axes,
+    control: Float[np.ndarray, "3 2"],
+    link: Link,
+    width: float,
+    verdict: Verdict,
+    unit: float,
+    zorder: float,
+    parts: Parts | None = None,
 ) -> None:
     color = link_color(link, verdict)
-    gid = TIP + link.description
+    gid = _gid(parts, link.pair, "line", link.description)
     length = (5.0 + 1.5 * width) / unit
+    if parts is not None:
+        under = Outline(control, [Outline.MOVETO, Outline.CURVE3, Outline.CURVE3])
+        halo = PathPatch(under, facecolor="none", edgecolor=LIGHT["halo"], linewidth=width + HALO, zorder=0.5)
+        halo.set_gid(_gid(parts, link.pair, "halo"))
+        ax.add_patch(halo)
     for backwards in (False, True):
         if link.mark == "undirected" or (backwards and link.mark != "bidirected"):
             continue
@@ -193,39 +238,62 @@ def _head(
     return body, np.stack([tip, tip - direction * length + side, tip - direction * length - side])
 
 
-def _label(ax: Axes, place: Float[np.ndarray, "2"], text: str, color: str, size: float) -> None:
+def _label(ax: Axes, place: Float[np.ndarray, "2"], text: str, color: str, size: float, gid: str | None) -> None:
     if text:
         ground = {"boxstyle": "round,pad=0.14", "facecolor": LIGHT["surface"], "edgecolor": "none"}
-        _write(ax, place, text, size, color, zorder=3.5, bbox=ground)
+        _write(ax, place, text, size, color, zorder=3.5, bbox=ground, gid=gid)
 
 
-def _disc(ax: Axes, name: str, ring: _Ring, own: Link | None, judged: Mapping[Pair, Verdict], *, plain: bool) -> str:
+def _disc(
+    ax: Axes,
+    name: str,
+    ring: _Ring,
+    own: Link | None,
+    judged: Mapping[Pair, Verdict],
+    *,
+    plain: bool,
+    parts: Parts | None,
+) -> str:
     """Draw a variable's disc, its border in the color and width of its dependence on its own past."""
     verdict = judged[own.pair] if own is not None else Verdict.UNKNOWN
     color = LIGHT["hair"] if own is None else link_color(own, verdict)
     width = 1.0 if own is None else (1.6 if plain else line_width(own.nats))
     x, y = ring.places[name]
+    if parts is not None:
+        ground = Circle(
+            (float(x), float(y)), ring.radius, facecolor=LIGHT["surface"], edgecolor=LIGHT["hair"], zorder=4
+        )
+        ground.set_gid(_gid(parts, name, "box", name))
+        ax.add_patch(ground)
+        if own is None:
+            return color
+        halo = Circle((float(x), float(y)), ring.radius, facecolor="none", edgecolor=LIGHT["halo"], zorder=3.9)
+        halo.set(linewidth=width + HALO, gid=_gid(parts, own.pair, "halo"))
+        ax.add_patch(halo)
     disc = Circle((float(x), float(y)), ring.radius, facecolor=LIGHT["surface"], edgecolor=color, zorder=4)
     disc.set_linewidth(width if ring.inside else min(width, 3.0))
     disc.set_linestyle(DASHES[verdict])
-    disc.set_gid(TIP + (name if own is None else own.description))
+    if parts is None:
+        disc.set_gid(TIP + (name if own is None else own.description))
+    elif own is not None:
+        disc.set(facecolor="none", zorder=4.1, gid=_gid(parts, own.pair, "line", own.description))
     ax.add_patch(disc)
     return color
 
 
-def _own_lag(ax: Axes, ring: _Ring, name: str, label: str, color: str) -> None:
+def _own_lag(ax: Axes, ring: _Ring, name: str, label: str, color: str, gid: str | None) -> None:
     """Print the lags of a variable's own past: outside a disc that holds the name, else inside."""
     place = ring.places[name]
     if ring.inside:
-        _write(ax, place * (1 + ring.radius + 0.065), label, 7.5, color)
+        _write(ax, place * (1 + ring.radius + 0.065), label, 7.5, color, gid=gid)
     elif ring.radius * ring.unit > 5.5:
-        _write(ax, place, label, 6.0, color)
+        _write(ax, place, label, 6.0, color, gid=gid)
 
 
-def _name(ax: Axes, name: str, ring: _Ring) -> None:
+def _name(ax: Axes, name: str, ring: _Ring, gid: str | None) -> None:
     place, ink = ring.places[name], LIGHT["ink"]
     if ring.inside:
-        _write(ax, place, name, min(10.0, ring.radius * ring.unit), ink)
+        _write(ax, place, name, min(10.0, ring.radius * ring.unit), ink, gid=gid)
         return
     right = place[0] > -1e-9
     side = "left" if right else "right"

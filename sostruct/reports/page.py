@@ -1,8 +1,9 @@
 """One self-contained page for one run.
 
-`report.html` needs nothing but a browser: drawings are inline SVG, styles are in its head, there are no scripts and
-nothing is fetched. It follows the reader's light or dark mode and any width of screen. Equal run files give equal
-bytes, so a report can be compared and committed.
+`report.html` needs nothing but a browser: drawings are inline SVG, styles are in its head, nothing is fetched, and the
+one script, which walks through the epochs, is in the page; without it everything else can be read. It follows the
+reader's light or dark mode and any width of screen. Equal run files give equal bytes, so a report can be compared and
+committed.
 """
 
 from pathlib import Path
@@ -12,13 +13,17 @@ from matplotlib.figure import Figure
 
 from sostruct.errors import RunError
 from sostruct.graph import write_atomically
-from sostruct.reports import facts, sections
+from sostruct.reports import belief_sections, facts, sections
+from sostruct.reports.belief_figure import draw_beliefs
 from sostruct.reports.canvas import inline_svg, png, settings, svg
 from sostruct.reports.document import document
 from sostruct.reports.figures import draw_graph, draw_truth, run_figures
 from sostruct.reports.graph_figure import one_panel
 from sostruct.reports.links import compare
 from sostruct.reports.markup import Html, join, tag, text
+from sostruct.reports.replay import film
+from sostruct.reports.replay_drawing import draw_film
+from sostruct.reports.replay_section import edits_section, replay_section
 from sostruct.reports.tables import RunTables, read_run
 
 REPORT: Final = "report.html"
@@ -28,7 +33,7 @@ def write_report(folder: Path) -> Path:
     """Write `report.html` and `figures/*.svg`, `figures/*.png` into a run folder.
 
     Args:
-        folder: the folder of a run; everything in `tables.REQUIRED` must be there.
+        folder: the folder of a run; everything in `tables.REQUIRED`, or `tables.REQUIRED_OF_BELIEFS`, must be there.
 
     Returns:
         The path of the page.
@@ -56,33 +61,55 @@ def write_report(folder: Path) -> Path:
 
 def render(tables: RunTables, figures: dict[str, Figure]) -> str:
     """The page as text."""
+    head, parts = _belief_parts(tables, figures) if tables.belief else _lagged_parts(tables, figures)
+    footer = tag("footer", text("Made by sostruct from the files of this folder alone."))
+    return document(f"{facts.task_name(tables)} · sostruct", join((head, tag("main", join(parts)), footer)))
+
+
+def _lagged_parts(tables: RunTables, figures: dict[str, Figure]) -> tuple[Html, list[Html]]:
     found, truth = _panels(tables)
     compared = compare(tables.graph, tables.truth)
-    body = join(
-        (
-            sections.headline(tables, compared),
-            tag(
-                "main",
-                join(
-                    (
-                        sections.graph_section(compared, found, truth),
-                        sections.surprise_section(
-                            tables, _inline(figures["surprise"], "surprise", "Surprise per epoch")
-                        ),
-                        sections.evidence_section(
-                            tables, compared, _inline(figures["evidence"], "evidence", "Evidence per pair")
-                        ),
-                        sections.refused_section(tables),
-                        sections.metrics_section(tables),
-                        sections.reading_section(),
-                        sections.repeat_section(tables),
-                    )
-                ),
-            ),
-            tag("footer", text("Made by sostruct from the files of this folder alone.")),
-        )
-    )
-    return document(f"{facts.task_name(tables)} · sostruct", body)
+    evidence = _inline(figures["evidence"], "evidence", "Evidence per pair")
+    parts = [
+        sections.graph_section(compared, found, truth),
+        _replay(tables),
+        _surprise(tables, figures),
+        sections.evidence_section(tables, compared, evidence),
+        edits_section(tables),
+        sections.refused_section(tables),
+        sections.metrics_section(tables),
+        sections.reading_section(),
+        sections.repeat_section(tables),
+    ]
+    return sections.headline(tables, compared), parts
+
+
+def _belief_parts(tables: RunTables, figures: dict[str, Figure]) -> tuple[Html, list[Html]]:
+    with settings():
+        found = _inline(draw_beliefs(tables.graph, inputs=facts.inputs(tables)), "found", "The network found")
+        truth = None if tables.truth is None else _inline(draw_beliefs(tables.truth), "truth", "The true network")
+    parts = [
+        belief_sections.network_section(found, truth),
+        _replay(tables),
+        _surprise(tables, figures),
+        belief_sections.tables_section(tables),
+        edits_section(tables),
+        sections.refused_section(tables),
+        sections.metrics_section(tables),
+        belief_sections.reading_section(),
+        sections.repeat_section(tables),
+    ]
+    return belief_sections.headline(tables), parts
+
+
+def _replay(tables: RunTables) -> Html:
+    shown = film(tables)
+    with settings():
+        return replay_section(shown, draw_film(shown, tables), tables)
+
+
+def _surprise(tables: RunTables, figures: dict[str, Figure]) -> Html:
+    return sections.surprise_section(tables, _inline(figures["surprise"], "surprise", "Surprise per epoch"))
 
 
 def _panels(tables: RunTables) -> tuple[Html, Html | None]:

@@ -51,11 +51,12 @@ def headline(tables: RunTables, compared: Comparison) -> Html:
     if task.get("description"):
         pieces.append(paragraph(task["description"], class_="lede"))
     pieces += [paragraph(facts.finding(compared), class_="finding")]
-    pieces += [_provenance(tables), _numbers(tables, compared)]
+    pieces += [provenance_note(tables), _numbers(tables, compared)]
     return tag("header", join(pieces))
 
 
-def _provenance(tables: RunTables) -> Html:
+def provenance_note(tables: RunTables) -> Html:
+    """Where the data come from, and a caution where they were simulated or nobody says."""
     origin, stated = facts.provenance(tables), facts.simulated(tables)
     if stated:
         lead = "Simulated data."
@@ -108,7 +109,7 @@ def graph_section(compared: Comparison, found: Html, truth: Html | None) -> Html
 
 def surprise_section(tables: RunTables, drawing: Html) -> Html:
     """How surprise fell and which edits did it."""
-    frame = totals(tables.signals)
+    frame = totals(facts.observed_signals(tables))
     caption = "Total surprise of the data under the graph of each epoch; lower is better. "
     if len(frame) > 1:
         first, last = float(frame["surprise"].iloc[0]), float(frame["surprise"].iloc[-1])

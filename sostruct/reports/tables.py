@@ -21,23 +21,24 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from sostruct.errors import GraphError, RunError
-from sostruct.graph import AbstractEdit, AddEdge, AddNode, Journal, RemoveEdge, RemoveNode, Rewire, describe, read_graph
+from sostruct.graph import AbstractEdit, AddEdge, AddNode, Journal, RemoveEdge, RemoveNode, Rewire, read_graph
 
-REQUIRED: Final = (
-    "config.yaml",
-    "environment.json",
-    "edges.csv",
-    "scores.csv",
-    "summary.csv",
-    "graph.json",
-    "journal.jsonl",
-    "signals.csv",
-    "metrics.json",
-)
-"""The files a run must have written before a report can be made of it."""
+JOURNAL: Final = "journal.jsonl"
+NODES: Final = "nodes.csv"
+_EVERY: Final = ("config.yaml", "environment.json", "edges.csv")
+_LAGGED: Final = ("scores.csv", "summary.csv")
+_REST: Final = ("graph.json", JOURNAL, "signals.csv", "metrics.json")
+REQUIRED: Final = (*_EVERY, *_LAGGED, *_REST)
+"""The files a causal discovery must have written before a report can be made of it."""
+
+REQUIRED_OF_BELIEFS: Final = (*_EVERY, NODES, *_REST)
+"""The same for the structure of a belief network."""
 
 EDGE_COLUMNS: Final = ("cause", "effect", "lag", "weight", "weight_sd", "nats", "probability")
+BELIEF_EDGE_COLUMNS: Final = ("source", "target", "coupling", "strength")
 SIGNAL_COLUMNS: Final = ("epoch", "node", "surprise", "expected", "reducible")
+BELIEF_COLUMNS: Final = ("error", "precision", "volatility_error", "autocorrelation", "mean", "variance")
+"""Columns that signals.csv has for belief networks as well."""
 
 _Content = TypeVar("_Content")
 
@@ -52,9 +53,13 @@ class RunTables:
         config: the same, parsed; interpolations are left unresolved.
         environment: versions, seed, device, threads, commit, command, and what the task says of itself.
         metrics: scores and counts by name; groups may nest.
-        edges: the found edges: cause, effect, lag, weight (data units), weight_sd, nats, probability.
-        summary: cause x effect, nats over all lags together.
-        signals: epoch, node, surprise, expected, reducible; nats.
+        belief: whether this is a belief network; else it is a causal discovery with lags.
+        edges: the found edges: cause, effect, lag, weight (data units), weight_sd, nats, probability; of a belief
+            network source, target, coupling, strength, function if recorded, and nats, NaN where not recorded.
+        nodes: of a belief network: node, kind, observed if recorded, and parameters; else empty.
+        summary: cause x effect, nats over all lags together; empty for a belief network.
+        signals: epoch, node, surprise, expected, reducible, in nats; and those of `BELIEF_COLUMNS` that were recorded.
+        history: the journal itself.
         journal: epoch, target, kind ("add", "prune", "rewire", "tune"), edit (in words), nats, accepted, reason.
         graph: the found graph with its annotations.
         truth: the known graph, if there is one.
@@ -65,9 +70,12 @@ class RunTables:
     config: Mapping[str, Any]
     environment: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    belief: bool
     edges: pd.DataFrame
+    nodes: pd.DataFrame
     summary: pd.DataFrame
     signals: pd.DataFrame
+    history: Journal
     journal: pd.DataFrame
     graph: nx.MultiDiGraph
     truth: nx.MultiDiGraph | None
@@ -90,43 +98,53 @@ def read_run(folder: Path) -> RunTables:
         raise RunError(
             f"Cannot read the run {str(folder)!r}. This is because it is not a folder. Try the folder of a run."
         )
-    missing = [name for name in REQUIRED if not (folder / name).is_file()]
+    belief = is_belief(folder)
+    required = REQUIRED_OF_BELIEFS if belief else REQUIRED
+    missing = [name for name in required if not (folder / name).is_file()]
     if missing:
-        unfinished = len(missing) < len(REQUIRED)
+        unfinished = len(missing) < len(required)
         why = f"it lacks {', '.join(missing)}" + (", so the run did not finish" if unfinished else "")
         remedy = f"sostruct run.resume={folder}" if unfinished else "the folder of a run"
         raise RunError(f"Cannot report on {str(folder)!r}. This is because {why}. Try {remedy}")
     environment = read_file(folder / "environment.json", json_object)
     config_text = read_file(folder / "config.yaml", _text)
+    history = Journal.read(folder / JOURNAL)
     return RunTables(
         folder=folder,
         config_text=config_text,
         config=read_file(folder / "config.yaml", settings_of),
         environment=environment,
         metrics=read_file(folder / "metrics.json", json_object),
-        edges=read_file(folder / "edges.csv", _edge_table),
-        summary=read_file(folder / "summary.csv", _matrix),
+        belief=belief,
+        edges=read_file(folder / "edges.csv", _belief_edge_table if belief else _edge_table),
+        nodes=read_file(folder / NODES, _node_table) if belief else pd.DataFrame(columns=["node", "kind"]),
+        summary=pd.DataFrame() if belief else read_file(folder / "summary.csv", _matrix),
         signals=read_file(folder / "signals.csv", signal_table),
-        journal=journal_table(Journal.read(folder / "journal.jsonl")),
+        history=history,
+        journal=journal_table(history),
         graph=read_file(folder / "graph.json", read_graph),
         truth=_truth(folder / "truth.json", environment),
     )
 
 
+def is_belief(folder: Path) -> bool:
+    """Whether a folder is that of a belief network: it has a table of nodes, or its graph began with beliefs."""
+    if (folder / NODES).is_file():
+        return True
+    try:
+        with (folder / JOURNAL).open(encoding="utf-8") as file:
+            nodes = json.loads(file.readline())["start"]["nodes"]
+        return any(node["kind"] != "series" for node in nodes)
+    except (OSError, ValueError, KeyError, TypeError):  # whoever reads the journal says what is wrong with it
+        return False
+
+
 def journal_table(journal: Journal) -> pd.DataFrame:
-    """The journal as a table, with the kind of every edit beside its description."""
-    entries = journal.entries
-    return pd.DataFrame(
-        {
-            "epoch": pd.Series([entry.epoch for entry in entries], dtype="int64"),
-            "target": pd.Series([entry.target for entry in entries], dtype="object"),
-            "kind": pd.Series([kind_of(entry.edits) for entry in entries], dtype="object"),
-            "edit": pd.Series([describe(entry.edit) for entry in entries], dtype="object"),
-            "nats": pd.Series([entry.nats for entry in entries], dtype="float64"),
-            "accepted": pd.Series([entry.accepted for entry in entries], dtype="bool"),
-            "reason": pd.Series([entry.reason for entry in entries], dtype="object"),
-        }
-    )
+    """The journal as a table, with the kind of every decision beside its description."""
+    table = journal.frame()
+    kinds = pd.Series([kind_of(entry.edits) for entry in journal], dtype="object")
+    table.insert(2, "kind", kinds)
+    return table
 
 
 def kind_of(edits: Sequence[AbstractEdit]) -> str:
@@ -170,12 +188,14 @@ def settings_of(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
 
 
-def _table(path: Path, columns: Sequence[str], names: Sequence[str], counts: Sequence[str]) -> pd.DataFrame:
-    with path.open(encoding="utf-8", newline="") as file:
-        header = next(csv.reader(file), [])
+def _table(
+    path: Path, columns: Sequence[str], names: Sequence[str], counts: Sequence[str], optional: Sequence[str] = ()
+) -> pd.DataFrame:
+    header = _header(path)
     lacking = [column for column in columns if column not in header]
     if lacking:
         raise ValueError(f"it has no column {', '.join(lacking)}")
+    columns = [*columns, *(column for column in optional if column in header)]
     numbers = [column for column in columns if column not in names]
     frame = pd.read_csv(
         path,
@@ -192,9 +212,30 @@ def _edge_table(path: Path) -> pd.DataFrame:
     return _table(path, EDGE_COLUMNS, ("cause", "effect"), ("lag",))
 
 
+def _belief_edge_table(path: Path) -> pd.DataFrame:
+    names = ("source", "target", "coupling", "function")
+    table = _table(path, BELIEF_EDGE_COLUMNS, names, (), ("function", "nats"))
+    return table if "nats" in table else table.assign(nats=math.nan)
+
+
+def _node_table(path: Path) -> pd.DataFrame:
+    """Node, kind, whether it is observed where the file says so, and whatever numbers the file has of them."""
+    names = ("node", "kind", "observed")
+    table = _table(path, names[:2], names, (), [name for name in dict.fromkeys(_header(path)) if name not in names[:2]])
+    return table if "observed" not in table else table.assign(observed=table["observed"].str.lower() == "true")
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file), [])
+
+
 def signal_table(path: Path) -> pd.DataFrame:
-    """`signals.csv`: epoch, node, surprise, expected, reducible; ValueError where a column or number is not there."""
-    return _table(path, SIGNAL_COLUMNS, ("node",), ("epoch",))
+    """`signals.csv`: `SIGNAL_COLUMNS` and those of `BELIEF_COLUMNS` that are there.
+
+    A ValueError says which column is missing or what is no number.
+    """
+    return _table(path, SIGNAL_COLUMNS, ("node",), ("epoch",), BELIEF_COLUMNS)
 
 
 def _matrix(path: Path) -> pd.DataFrame:

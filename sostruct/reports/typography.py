@@ -42,3 +42,14 @@ def shorten(name: str, most: int = 18, *, wrap: bool = False) -> str:
         return name
     middle = min(breaks, key=lambda place: abs(place - len(name) / 2))
     return f"{name[:middle].rstrip()}\n{name[middle:]}"
+
+
+def with_spread(mean: float, spread: float) -> str:
+    """A mean and its standard deviation, to two digits of the latter: 1.0412 ± 0.0031."""
+    if not (math.isfinite(mean) and math.isfinite(spread) and spread > 0.0):
+        return minus(f"{mean:.3g} ± {spread:.3g}")
+    decimals = 1 - math.floor(math.log10(spread))
+    if abs(mean) >= 1e5 or spread >= 1e5 or decimals > 5:
+        return minus(f"{mean:.3g} ± {spread:.3g}")
+    decimals = max(0, decimals)
+    return minus(f"{round(mean, decimals) + 0.0:.{decimals}f} ± {spread:.{decimals}f}")  # + 0.0: no minus zero

@@ -8,7 +8,9 @@ import shutil
 import pytest
 
 from sostruct.app import citing, reporting
+from sostruct.graph import Topology, read_graph
 
+from ..reports.beliefs import history, write_beliefs
 from ..reports.folders import write_run
 from ..reports.sweep.fake import fail_job, write_json, write_sweep
 
@@ -75,6 +77,34 @@ def test_a_run_gets_its_own_page(report, tmp_path):
     code, out, _ = report(run)
     assert (code, out) == (0, f"{run / 'report.html'}\n")
     assert "sostruct run report" in (run / "report.html").read_text()
+
+
+def test_the_graphs_of_a_run_are_written_on_demand(report, tmp_path):
+    run = write_beliefs(tmp_path / "run")
+    code, out, _ = report(run)
+    assert (code, out) == (0, f"{run / 'report.html'}\n")
+    assert not (run / "graphs").exists()
+    code, out, _ = report(run, "--graphml")
+    assert (code, out) == (0, f"{run / 'graphs'}\n{run / 'report.html'}\n")
+    names = sorted(path.name for path in (run / "graphs").iterdir())
+    assert names == [*(f"epoch-000{epoch}.graphml" for epoch in range(6)), "start.graphml"]
+    assert Topology.from_networkx(read_graph(run / "graphs" / "epoch-0005.graphml")) == history().final
+
+
+def test_graphs_of_an_unfinished_run_can_be_had(report, tmp_path):
+    run = write_beliefs(tmp_path / "run")
+    (run / "metrics.json").unlink()
+    code, out, err = report(run, "--graphml")
+    assert (code, out) == (2, f"{run / 'graphs'}\n")
+    assert "metrics.json" in err
+    assert (run / "graphs" / "start.graphml").is_file()
+
+
+def test_graphs_of_what_is_no_run_are_refused(report, sweep):
+    code, out, err = report(sweep, "--graphml")
+    assert (code, out) == (2, "")
+    assert "journal.jsonl" in err
+    assert not (sweep / "report.html").exists()
 
 
 def test_a_folder_of_these_gets_an_index(report, sweep):

@@ -34,6 +34,7 @@ class Page(HTMLParser):
         self.elements: Counter[str] = Counter()
         self.attributes: list[tuple[str, str, str]] = []
         self.words: list[str] = []
+        self.scripts: list[str] = []
         self.cells: list[list[str]] = []
         self.feed(path.read_text(encoding="utf-8"))
         self.close()
@@ -57,7 +58,9 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if self.open[-1:] == ["script"]:
+            self.scripts.append(data)
+        elif "style" not in self.open:
             self.words.append(data)
         if {"td", "th"} & set(self.open):
             self.cells[-1][-1] += data
@@ -79,19 +82,24 @@ def odd_page(odd_folder: Path) -> Page:
 
 def test_the_page_has_its_parts(page: Page) -> None:
     assert page.elements["h1"] == 1
-    assert page.elements["svg"] == 4
-    assert page.elements["table"] == 3
+    assert page.elements["svg"] == 6
+    assert page.elements["table"] == 5
     assert page.elements["details"] == 3
     for title in ("The graph", "Surprise, epoch by epoch", "The evidence", "Refused, but close", "Metrics"):
+        assert title in page.text
+    for title in ("The run, epoch by epoch", "Every edit"):
         assert title in page.text
     for title in ("How to read this page", "Repeat this run", "sostruct task=var task.nodes=8 seed=3"):
         assert title in page.text
 
 
 @pytest.mark.parametrize("name", ["page", "odd_page"])
-def test_nothing_is_fetched_and_nothing_runs(name: str, request: pytest.FixtureRequest) -> None:
+def test_nothing_is_fetched_and_only_the_slider_runs(name: str, request: pytest.FixtureRequest) -> None:
     made: Page = request.getfixturevalue(name)
-    assert made.elements["script"] == made.elements["link"] == made.elements["iframe"] == made.elements["b"] == 0
+    assert made.elements["link"] == made.elements["iframe"] == made.elements["b"] == 0
+    scripts = [(key, value) for tag, key, value in made.attributes if tag == "script"]
+    assert made.elements["script"] == 2
+    assert scripts == [("type", "application/json")], "one script is data, the other has no attributes"
     for tag, key, value in made.attributes:
         assert not key.startswith("on"), (tag, key)
         if key in ("src", "href", "xlink:href", "data"):
@@ -167,7 +175,7 @@ def test_simulated_data_are_marked(page: Page, odd_page: Page) -> None:
 
 
 def test_without_a_truth_nothing_claims_one(odd_page: Page) -> None:
-    assert odd_page.elements["svg"] == 3
+    assert odd_page.elements["svg"] == 5
     assert "F1 " not in odd_page.text[: odd_page.text.index("The graph")]
     assert "No true graph is known" in odd_page.text
 
