@@ -77,12 +77,17 @@ class Scaffold:
         return math.exp(0.5 * self._scale[state])
 
     def states(self, coupling: str, count: int) -> list[str]:
-        """States to act on: without a parent of this coupling, those with the fewest parents first, else at random."""
+        """States to act on: without a parent of this coupling, those with the fewest parents first, else at random.
+
+        States that share an input with another are left alone: the other's steps would hide what moves them.
+        """
         parents = {state: [edge for edge in self.edges if edge.target == state] for state in self._scale}
+        crowded = [edge.target for edge in self.edges if edge.target in self.inputs]
+        hidden = {edge.source for edge in self.edges if crowded.count(edge.target) > 1}
         free = [
             state
             for state in parents
-            if state in self.lam and not any(edge.coupling == coupling for edge in parents[state])
+            if state in self.lam and state not in hidden and all(edge.coupling != coupling for edge in parents[state])
         ]
         order = self.rng.permutation(len(free))
         return sorted((free[place] for place in order), key=lambda state: len(parents[state]))[:count]

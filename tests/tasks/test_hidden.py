@@ -173,6 +173,10 @@ def test_mixed_graphs_have_the_size_asked_for_and_many_motifs(inputs: int, nodes
     assert {len(graph.nodes) for graph in graphs} == {nodes}
     assert len({len(graph.edges) for graph in graphs}) > 1
     assert len(MIXED) == 7
+    for graph in graphs:
+        for name in (f"x{number}" for number in range(inputs)):
+            beside = [edge.source for edge in graph.parents(name)]
+            assert len(beside) == 1 or not any(graph.parents(state) for state in beside)
     if nodes == 30:
         names = {name.split("_")[0] for graph in graphs for name in graph.names}
         assert {"volatility", "drift", "state"} <= names
