@@ -1,6 +1,8 @@
 """What holds wanted edits back: budgets and pauses, applied one after another to a rule's proposals.
 
-A restraint may turn a wanted proposal into a refused one, never the other way, and says why in the journal.
+A restraint may turn a wanted proposal into a refused one, never the other way, and says why in the journal. Those
+against going back and forth stand in `restraint_stability.py`, those on what the graph may become in
+`restraint_limits.py`.
 """
 
 from __future__ import annotations
@@ -54,12 +56,13 @@ class Budget(AbstractRestraint):
     def hold(
         self, proposals: Sequence[Proposal], network: AbstractNetwork, state: State
     ) -> tuple[Sequence[Proposal], bool, State]:
-        """Refuses additions to targets that have their share."""
+        """Refuses additions to nodes that have their share."""
         reason = f"budget of {self.parents} parents spent"
         topology = network.topology
 
         def full(proposal: Proposal) -> bool:
-            return isinstance(proposal.edit, AddEdge) and len(topology.parents(proposal.target)) >= self.parents
+            children = [edit.edge.target for edit in proposal.edits if isinstance(edit, AddEdge)]
+            return any(name in topology and len(topology.parents(name)) >= self.parents for name in children)
 
         held = [
             replace(proposal, wanted=False, reason=reason) if proposal.wanted and full(proposal) else proposal
