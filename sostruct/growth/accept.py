@@ -22,9 +22,9 @@ class AbstractAccept(abc.ABC):
     """Turns candidates into proposals with a verdict."""
 
     @property
+    @abc.abstractmethod
     def seen(self) -> float:
         """The share of the data, from its start, that scorers may see: less than 1 where the rest is to judge."""
-        return 1.0
 
     @abc.abstractmethod
     def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
@@ -41,6 +41,11 @@ class PositiveEvidence(AbstractAccept):
     """
 
     threshold: float = 1e-6
+
+    @property
+    def seen(self) -> float:
+        """All of it."""
+        return 1.0
 
     def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
         """Wanted iff nats > threshold; a candidate without a price (nan) is not."""
@@ -63,6 +68,11 @@ class Counterfactual(AbstractAccept):
     """
 
     threshold: float = 1e-6
+
+    @property
+    def seen(self) -> float:
+        """All of it."""
+        return 1.0
 
     def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
         """Wanted iff the counterfactual nats, less log K, exceed `threshold`."""
@@ -118,6 +128,11 @@ class HeldOut(AbstractAccept):
 @dataclass(frozen=True)
 class Always(AbstractAccept):
     """Accepts everything, whatever its price: the control for *accept*."""
+
+    @property
+    def seen(self) -> float:
+        """All of it."""
+        return 1.0
 
     def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
         """All wanted."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import PRNGKeyArray
@@ -28,17 +28,19 @@ if TYPE_CHECKING:
 State = dict[str, Any]
 
 
-@runtime_checkable
-class Evaluate(Protocol):
+class Evaluate(abc.ABC):
     """The exact counterfactual, as rules are given it (`counterfactual.Pricing`)."""
 
+    @abc.abstractmethod
     def __call__(self, bundles: Sequence[Sequence[AbstractEdit]]) -> NDArray[np.float64]:
         """Log evidence with each bundle of edits minus log evidence without [bundle], nats."""
 
     @property
+    @abc.abstractmethod
     def bench(self) -> Workbench:
         """Where components of a belief network are filtered."""
 
+    @abc.abstractmethod
     def first(self, share: float) -> Evaluate:
         """The same on the first `share` of the data's steps."""
 

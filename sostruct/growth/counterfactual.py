@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
 from sostruct.graph import AbstractEdit
+from sostruct.growth.base import Evaluate
 from sostruct.networks.base import AbstractNetwork, AbstractPacked
 from sostruct.networks.hgf.network import HGF
 from sostruct.networks.hgf.packed import Observations
@@ -34,7 +35,7 @@ _LARGE = 64
 
 @final
 @dataclass(frozen=True, eq=False)
-class Pricing:
+class Pricing(Evaluate):
     """What edits of a network would be worth over one prepared data set: the exact counterfactual.
 
     Belief networks are priced by the components that an edit touches; any other network, and a belief network that

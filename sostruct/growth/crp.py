@@ -82,6 +82,10 @@ class CRP(AbstractScorer):
                 "positive numbers such as [0.25, 4]."
             )
 
+    def init(self) -> State:
+        """Nothing to remember."""
+        return {}
+
     def score(
         self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
     ) -> tuple[Sequence[Candidate], State]:

@@ -31,7 +31,7 @@ from sostruct.growth.moves import Move, Moves
 from sostruct.growth.score import AbstractScorer
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.hgf.components import Component, components, part
-from sostruct.networks.hgf.fitting import Fit, Problem, fit, free_knobs, value_of
+from sostruct.networks.hgf.fitting import Problem, fit, free_knobs, starts, value_of
 from sostruct.networks.hgf.network import HGF
 from sostruct.networks.hgf.workbench import Knob, Trial, Workbench
 from sostruct.surprise import Signals
@@ -153,17 +153,17 @@ class _Search:
             self.fitted = set(self.mark)
             return []
         waiting = [number for number, mark in enumerate(self.mark) if mark not in self.fitted]
-        problems = [self._problem(self.parts[number], free_knobs(self.parts[number])) for number in waiting]
         found: list[Candidate] = []
         now = self.bench.evidence([self.parts[number] for number in waiting])
+        fits = self._best([(self.parts[number], free_knobs(self.parts[number]), {}) for number in waiting])
         self.fitted &= set(self.mark)
-        for number, problem, before, best in zip(waiting, problems, now, fit(self.bench, problems), strict=True):
+        for number, before, (values, after_fit) in zip(waiting, now, fits, strict=True):
             own = self.parts[number]
-            gain = best.evidence - (before if math.isfinite(before) else -1e6)
+            gain = after_fit - (before if math.isfinite(before) else -1e6)
             if not gain > self.rule.tolerance:
                 self.fitted.add(self.mark[number])
                 continue
-            edits = _settings(own, dict(zip(problem.knobs, best.values.tolist(), strict=True)))
+            edits = _settings(own, values)
             after = Component(apply(own.topology, edits), own.inputs)
             self.fitted.add(_signature(after, self.bench.mark))
             found.append(Candidate(own.inputs[0], edits, gain, own.nodes))
@@ -289,31 +289,40 @@ class _Search:
 
     def _fit(self, regions: Sequence[_Region]) -> None:
         """Fits the numbers of nodes near each move, from the best starting values."""
-        problems, owners = [], []
+        wanted, owners = [], []
         for region in regions:
             for own in region.after:
                 knobs = _near(own, region)
                 if knobs:
-                    problems.append(self._problem(own, knobs, region.values))
-                    owners.append((region, own))
-        fits: dict[int, dict[int, tuple[Problem, Fit]]] = {}
-        for (region, own), problem, best in zip(owners, problems, fit(self.bench, problems), strict=True):
-            fits.setdefault(id(region), {})[id(own)] = (problem, best)
+                    wanted.append((own, knobs, region.values))
+                    owners.append((id(region), id(own)))
+        fits = dict(zip(owners, self._best(wanted), strict=True))
         for region in regions:
-            mine = fits.get(id(region), {})
             gain = -float(np.sum(self.bench.evidence(region.before)))
             for own in region.after:
-                if id(own) in mine:
-                    problem, best = mine[id(own)]
-                    gain += best.evidence
-                    region.values |= dict(zip(problem.knobs, best.values.tolist(), strict=True))
+                if (id(region), id(own)) in fits:
+                    values, evidence = fits[id(region), id(own)]
+                    gain += evidence
+                    region.values |= values
                 else:
                     gain += float(self.bench.evidence([own])[0])
             region.gain = gain if math.isfinite(gain) else -math.inf
 
-    def _problem(self, own: Component, knobs: tuple[Knob, ...], values: Mapping[Knob, float] | None = None) -> Problem:
-        start = [value_of(own, knob) if values is None or knob not in values else values[knob] for knob in knobs]
-        return Problem(self.bench.sketch(own), knobs, np.array(start, np.float64))
+    def _best(
+        self, wanted: Sequence[tuple[Component, tuple[Knob, ...], Mapping[Knob, float]]]
+    ) -> list[tuple[dict[Knob, float], float]]:
+        """Fitted numbers of components and the log evidence with them, from every start there is."""
+        problems, owners = [], []
+        for number, (own, knobs, values) in enumerate(wanted):
+            drawn = self.bench.sketch(own)
+            for start in starts(own, knobs, values):
+                problems.append(Problem(drawn, knobs, start))
+                owners.append(number)
+        best: list[tuple[dict[Knob, float], float]] = [({}, -math.inf)] * len(wanted)
+        for number, problem, found in zip(owners, problems, fit(self.bench, problems), strict=True):
+            if found.evidence > best[number][1]:
+                best[number] = (dict(zip(problem.knobs, found.values.tolist(), strict=True)), found.evidence)
+        return best
 
 
 def _near(own: Component, region: _Region) -> tuple[Knob, ...]:

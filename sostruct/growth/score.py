@@ -20,9 +20,9 @@ MOVES = ("add", "prune", "rewire")
 class AbstractScorer(abc.ABC):
     """Names candidate edits."""
 
+    @abc.abstractmethod
     def init(self) -> State:
-        """State before the first epoch; scorers that remember nothing keep this one."""
-        return {}
+        """State before the first epoch."""
 
     @abc.abstractmethod
     def score(
@@ -50,6 +50,10 @@ class Evidence(AbstractScorer):
         if self.best < 1:
             raise ConfigError(f"Cannot name the best {self.best} candidates. This is because it is a count. Try 4.")
 
+    def init(self) -> State:
+        """Nothing to remember."""
+        return {}
+
     def score(
         self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
     ) -> tuple[Sequence[Candidate], State]:
@@ -62,6 +66,10 @@ class Evidence(AbstractScorer):
 class Random(AbstractScorer):
     """One legal addition per target, uniformly drawn, without a price: the control for *where*. Published rules beat it
     by little, so no rule is worth its name without it."""
+
+    def init(self) -> State:
+        """Nothing to remember."""
+        return {}
 
     def score(
         self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray

@@ -88,10 +88,10 @@ class AbstractNetwork(eqx.Module):
             packed, signals = _epoch(self.packed, data, key)
             return self.with_packed(packed), self.reported(signals)
 
+    @abc.abstractmethod
     def begun(self: _Network) -> _Network:
         """The network as a pass over a whole data set begins: what it knows from earlier passes of the same is not
         used again."""
-        return self
 
     @abc.abstractmethod
     def reported(self, signals: Signals) -> Signals:

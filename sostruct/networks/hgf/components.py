@@ -24,7 +24,10 @@ from sostruct.networks.hgf.layout import traits
 Floats = NDArray[np.float64]
 
 _SMALLEST = 2
-"""Input slots of the smallest size; there are twice as many hidden slots."""
+"""Input slots of the smallest size."""
+
+_PARENTS = 2
+"""Hidden slots beyond one for each input slot: most inputs have a state of their own, and few states a parent."""
 
 
 @final
@@ -47,9 +50,9 @@ class Component:
 
     @property
     def size(self) -> int:
-        """Input slots that its sketch has: a power of two, with twice as many hidden slots."""
+        """Input slots that its sketch has: a power of two; hidden ones are `_PARENTS` more."""
         hidden = self.topology.size - len(self.inputs)
-        return power_of_two(max(len(self.inputs), (hidden + 1) // 2), _SMALLEST)
+        return power_of_two(max(len(self.inputs), hidden - _PARENTS), _SMALLEST)
 
 
 def components(topology: Topology, inputs: Sequence[str]) -> tuple[Component, ...]:
@@ -126,7 +129,7 @@ def sketch(
     kinds: tuple[str, ...],
     believed: Mapping[str, Mapping[str, float]],
 ) -> Sketch:
-    """A component laid out in `size` input slots and twice as many hidden ones.
+    """A component laid out in `size` input slots and `_PARENTS` more hidden ones.
 
     Args:
         component: fits the size.
@@ -139,7 +142,8 @@ def sketch(
     hidden = [name for name in reversed(topology.order) if name not in observed]
     slot = {name: number for number, name in enumerate(inputs)}
     slot |= {name: size + number for number, name in enumerate(hidden)}
-    slots = 3 * size
+    latent = size + _PARENTS
+    slots = size + latent
     defaults: dict[str, float] = {}
     state: set[str] = {"mean", "precision"}
     for name in kinds:
@@ -157,7 +161,7 @@ def sketch(
         initial = KINDS[node.kind].initial({name: np.asarray(number) for name, number in own.items()})
         for belief, start in believed.get(node.name, initial).items():
             beliefs[belief][place] = start
-    value, volatility, coupled = (np.zeros((2 * size, slots)) for _ in range(3))
+    value, volatility, coupled = (np.zeros((latent, slots)) for _ in range(3))
     for edge in topology.edges:
         row, column = slot[edge.source] - size, slot[edge.target]
         if edge.coupling == "value":

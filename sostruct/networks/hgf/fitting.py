@@ -8,7 +8,7 @@ call take their steps together: one batch for the derivatives, one for the lengt
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -25,6 +25,9 @@ _LENGTHS = np.array([1.5, 1.0, 0.6, 0.3, 0.1, 0.02])
 
 _FARTHEST = 3.0
 """Largest change of one number in one step, in the units of the search."""
+
+_CORNER = 3.5
+"""Logarithm of the ratio of variances from which a fit is in a corner."""
 
 _LOGIT = (-4.0, 7.0)
 """Autoconnections that a fit may reach, from .018 to .9991: nearer to 1 the start of the series decides."""
@@ -59,6 +62,38 @@ def value_of(component: Component, knob: Knob) -> float:
     if isinstance(place, str):
         return dict(component.topology.node(place).parameters)[name]
     return component.topology.edge(place).strength
+
+
+def starts(component: Component, knobs: tuple[Knob, ...], values: Mapping[Knob, float]) -> list[Floats]:
+    """Where to start a fit: at the component's own numbers, and away from corners.
+
+    The evidence is flat where an input's noise is nothing beside the steps of its state, or these beside the noise: a
+    fit that was pushed there by what the graph lacked would stay. From there, noise and steps also start of a size.
+
+    Args:
+        component: what is fitted.
+        knobs: what may be turned.
+        values: numbers that replace those of the component.
+    """
+    own = np.array([values[knob] if knob in values else value_of(component, knob) for knob in knobs], np.float64)
+    away = own.copy()
+    place = {knob: number for number, knob in enumerate(knobs)}
+    for column in component.inputs:
+        noise = place.get((column, "precision"))
+        above = [edge for edge in component.topology.parents(column) if edge.coupling == "value"]
+        if noise is None or len(above) != 1:
+            continue
+        state = place.get((above[0].source, "tonic_volatility"))
+        if state is None:
+            continue
+        step, seen = away[state] + 2.0 * math.log(abs(above[0].strength) + 1e-12), -math.log(away[noise])
+        if seen < step - _CORNER:
+            away[noise] = math.exp(-(step - 1.0))
+            away[state] -= 0.7
+        elif step < seen - 2.0 * _CORNER:
+            away[state] += (seen - 2.0) - step
+            away[noise] *= 1.15
+    return [own] if np.array_equal(own, away) else [own, away]
 
 
 @final

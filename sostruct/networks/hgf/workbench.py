@@ -25,8 +25,8 @@ from sostruct.numerics import Numbers, double_precision
 if TYPE_CHECKING:
     from sostruct.networks.hgf.network import HGF
 
-LANES = 32
-"""Variants per compiled call: enough to fill the vector units, few enough to stay in the cache."""
+LANES = (8, 32)
+"""Variants per compiled call, few or many: enough to fill the vector units, few enough to stay in the cache."""
 
 Knob: TypeAlias = tuple[str | EdgeKey, str]
 """A number of a graph: (node, parameter) or (edge, "strength")."""
@@ -122,8 +122,8 @@ class Workbench:
         for (_, traits), members in groups.items():
             owner = np.concatenate([np.full(len(trials[number].values), number) for number in members])
             place = np.concatenate([np.arange(len(trials[number].values)) for number in members])
-            for start in range(0, len(owner), LANES):
-                chunk = slice(start, start + LANES)
+            for start in range(0, len(owner), LANES[-1]):
+                chunk = slice(start, start + LANES[-1])
                 evidence = self._batch(trials, owner[chunk], place[chunk], traits)
                 for number, row, nats in zip(owner[chunk], place[chunk], evidence, strict=False):
                     found[number][row] = nats
@@ -134,8 +134,9 @@ class Workbench:
         self, trials: Sequence[Trial], owner: NDArray[np.int_], place: NDArray[np.int_], traits: frozenset[str]
     ) -> Floats:
         """One compiled call; lanes that are not needed repeat the last variant."""
-        owner = np.append(owner, np.full(LANES - len(owner), owner[-1]))
-        place = np.append(place, np.full(LANES - len(place), place[-1]))
+        lanes = LANES[0] if len(owner) <= LANES[0] else LANES[-1]
+        owner = np.append(owner, np.full(lanes - len(owner), owner[-1]))
+        place = np.append(place, np.full(lanes - len(place), place[-1]))
         distinct = list(dict.fromkeys(owner.tolist()))
         sketches = [trials[number].sketch for number in distinct]
         which = np.array([distinct.index(number) for number in owner.tolist()])
@@ -152,14 +153,14 @@ class Workbench:
             name: stacked(getattr(one, name) for one in sketches) for name in ("value", "volatility", "coupled", "kind")
         }
         for number, own in zip(distinct, sketches, strict=True):
-            lanes = np.flatnonzero(owner == number)
-            rows = trials[number].values[place[lanes]]
+            mine = np.flatnonzero(owner == number)
+            rows = trials[number].values[place[mine]]
             for column, (at, name) in enumerate(trials[number].knobs):
                 if isinstance(at, str):
                     target, where = parameters[name], (own.slot[at],)
                 else:
                     target, where = tables[at[2]], own.place(at)
-                target[(*where, lanes)] = rows[:, column]
+                target[(*where, mine)] = rows[:, column]
         hidden = first.value.shape[0] if INPUT_COPARENTS in traits else 0
         columns = np.array(
             [[self.columns[name] for name in one.inputs] + [-1] * (one.width - len(one.inputs)) for one in sketches]
@@ -168,7 +169,7 @@ class Workbench:
         lanes_of = dense.Lanes(
             parameters,
             beliefs=beliefs,
-            covariance=np.zeros((hidden, hidden, LANES)),
+            covariance=np.zeros((hidden, hidden, lanes)),
             kinds=first.kinds,
             options=self.network.options,
             traits=traits,

@@ -108,6 +108,10 @@ class LaggedNetwork(AbstractNetwork):
         """The series, in the order of the data's columns."""
         return self.terms.variables
 
+    def begun(self) -> LaggedNetwork:
+        """Itself: an epoch computes everything from the data."""
+        return self
+
     def with_packed(self, packed: PackedLagged) -> LaggedNetwork:
         """The same network holding other beliefs."""
         return LaggedNetwork(self.topology, packed, self.terms)
