@@ -20,5 +20,5 @@ hypothesis.settings.load_profile("deterministic")
 # The mathematics of belief networks is elementwise and traced many times over: checking it would find little and cost
 # more than the rest of the suite. Its boundaries are checked.
 HGF = ["network", "packed", "passes", "runner", "population", "beliefs", "inputs", "builders", "filtering", "moving"]
-ROOMS = ["sostruct.networks.base", "sostruct.networks.lagged", "sostruct.surprise", "sostruct.growth"]
+ROOMS = [f"sostruct.{room}" for room in ("networks.base", "networks.lagged", "networks.mixture", "surprise", "growth")]
 install_import_hook([*ROOMS, *(f"sostruct.networks.hgf.{name}" for name in HGF)], "beartype.beartype")

@@ -115,7 +115,7 @@ def nothing(prior: Prior) -> Belief:
     return believe(prior, zero, zero, zero)
 
 
-def log_density(belief: Belief, point: Float[Array, "*slot dim"]) -> Float[Array, "*slot dim"]:
+def log_density(belief: Belief, point: Float[Numbers, "*point dim"]) -> Float[Array, "*both dim"]:
     """Log predictive density of a point in every dimension, nats."""
     nu, spread = belief.freedom, belief.freedom * belief.scale
     front = gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - 0.5 * jnp.log(math.pi * spread)

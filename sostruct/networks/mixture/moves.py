@@ -1,4 +1,4 @@
-"""The three moves of a mixture as bundles of edits: a birth, a death, a merge.
+"""The moves of a mixture as bundles of edits: a birth, a death, a split, a merge, another beginning.
 
 A component is a node with one value edge to every input, whose strength is where it begins. A birth adds these, a death
 removes them. A merge is a removal directly followed by new places of the edges of the heir: `merges` reads it back from
@@ -33,6 +33,27 @@ def birth(
     return (node, *edges)
 
 
+def born(edits: Iterable[AbstractEdit]) -> str:
+    """The name of the component that a birth adds."""
+    return next(edit.name for edit in edits if isinstance(edit, AddNode))
+
+
+def begin(name: str, inputs: Sequence[str], place: Sequence[float]) -> tuple[AbstractEdit, ...]:
+    """A component begins elsewhere; what it has seen is forgotten."""
+    return tuple(
+        SetParameters((name, into, "value", 0), {"strength": float(where)})
+        for into, where in zip(inputs, place, strict=True)
+    )
+
+
+def split(
+    name: str, topology: Topology, inputs: Sequence[str], halves: Sequence[Sequence[float]]
+) -> tuple[AbstractEdit, ...]:
+    """A component begins again at one place, and a new one at another; what it has seen is nobody's any more."""
+    one, other = halves
+    return (*begin(name, inputs, one), *birth(topology, inputs, other))
+
+
 def death(name: str) -> tuple[AbstractEdit, ...]:
     """A component less."""
     return (RemoveNode(name),)
@@ -40,11 +61,7 @@ def death(name: str) -> tuple[AbstractEdit, ...]:
 
 def merge(gone: str, heir: str, inputs: Sequence[str], place: Sequence[float]) -> tuple[AbstractEdit, ...]:
     """Two components become one, which keeps the name of the heir and begins at `place`."""
-    moves = [
-        SetParameters((heir, into, "value", 0), {"strength": float(where)})
-        for into, where in zip(inputs, place, strict=True)
-    ]
-    return (RemoveNode(gone), *moves)
+    return (RemoveNode(gone), *begin(heir, inputs, place))
 
 
 def merges(edits: Iterable[AbstractEdit]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from scipy.special import logsumexp, softmax
 from sostruct.graph import AbstractEdit, AddNode, Capacity, Node, RemoveNode, Topology, apply
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.mixture.admission import check_graph, each, read_inputs, read_points, read_prior
-from sostruct.networks.mixture.conjugate import believe, log_density, nothing
+from sostruct.networks.mixture.conjugate import believe, log_density, nothing, seed_price
 from sostruct.networks.mixture.moves import birth, merge, merges, touched
 from sostruct.networks.mixture.moving import begins_alike, carried, components_of, needed_capacity, seeded
 from sostruct.networks.mixture.packed import MixtureData, MixtureGains, PackedMixture, label_density
@@ -163,15 +163,27 @@ class MixtureNetwork(AbstractNetwork):
         """
         import pandas as pd
 
-        count = len(self.components)
-        with double_precision():
-            state = self.packed.state
-            belief = believe(self.packed.prior, state.seen, state.mean, state.square)
-            means, deviations = np.asarray(belief.mean), np.sqrt(np.asarray(belief.variance))
-        columns: dict[str, Any] = {"weight": np.asarray(state.weight)[:count]}
+        means, variances = self.moments()
+        deviations, count = np.sqrt(variances), len(means)
+        columns: dict[str, Any] = {"weight": np.asarray(self.packed.state.weight)[:count]}
         for place, name in enumerate(self.inputs):
-            columns |= {f"{name} mean": means[:count, place], f"{name} sd": deviations[:count, place]}
+            columns |= {f"{name} mean": means[:, place], f"{name} sd": deviations[:, place]}
         return pd.DataFrame(columns, index=list(self.components))
+
+    def charges(self) -> NDArray[np.float64]:
+        """What a birth at the mean of each component would pay for its place, at most 0 unless alpha is above 1
+        [component], nats."""
+        prior, means = self.packed.prior, self.moments()[0]
+        with double_precision():
+            prices = np.asarray(seed_price(prior, np.ones(len(means)), means)) + np.log(prior.concentration)
+        return np.asarray(prices)
+
+    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and variance of the next point that each component would make [component, input]."""
+        state, count = self.packed.state, len(self.components)
+        with double_precision():
+            belief = believe(self.packed.prior, state.seen, state.mean, state.square)
+            return np.asarray(belief.mean)[:count], np.asarray(belief.variance)[:count]
 
     def log_density(self, data: Any) -> NDArray[np.float64]:
         """Log predictive density of every row of new data by itself, as the mixture stands: nothing is learned [time].
@@ -207,6 +219,10 @@ class MixtureNetwork(AbstractNetwork):
         """The same mixture, having seen nothing but the beginnings its graph tells of."""
         packed = self.packed
         return self.with_packed(eqx.tree_at(lambda one: one.state, packed, packed.start))
+
+    def begun(self) -> MixtureNetwork:
+        """The same mixture, `reset`."""
+        return self.reset()
 
     def reported(self, signals: Signals) -> Signals:
         """The rows of the nodes; components without their padding."""
