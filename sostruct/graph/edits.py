@@ -305,8 +305,12 @@ class SetParameters(AbstractEdit):
         return cls(target, **parts)
 
     def __str__(self) -> str:
-        values = ", ".join(f"{name} = {value}" for name, value in self.parameters)
+        values = ", ".join(f"{name} = {_short(value)}" for name, value in self.parameters)
         return f"set {values} of {_place(self.target)}"
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.5g}"
 
 
 def _place(target: str | EdgeKey) -> str:

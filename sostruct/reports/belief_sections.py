@@ -119,7 +119,8 @@ def reading_section() -> Html:
         "the data, complexity paid, e³ ≈ 20 times as probable as the graph without it.",
         "surprise": "Negative log predictive density of the inputs, each step predicted from the steps before it, in "
         "nats. Excess surprise is what exceeds the network's own expectation: it says that a node is miscalibrated. "
-        "Held-out surprise is that of rows that follow those the network was grown on.",
+        "A hidden node observes nothing; its surprise is the excess alone. Held-out surprise is that of rows that "
+        "follow those the network was grown on.",
         "belief": "Posterior mean and standard deviation of a node at the end of an epoch's pass over the data. A "
         "volatility parent's belief is about a log variance.",
         "truth": "Where the true network is known, hidden nodes are matched to it as well as can be with the inputs "

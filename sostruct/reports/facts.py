@@ -104,7 +104,7 @@ def growth(tables: RunTables) -> str:
     old, new = ({edge.key for edge in graph.edges} for graph in (start, end))
     accepted = int(tables.journal["accepted"].sum())
     if not accepted:
-        return f"No edit was worth its price: the graph stays as it was, with {_count(len(new), 'edge')}."
+        return f"No edit was made: the graph stays as it was, with {_count(len(new), 'edge')}."
     changes = [f"grew {_count(len(grown), 'hidden node')} ({_some(grown)})"] if grown else []
     changes += [f"gained {_count(len(new - old), 'edge')}"] if new - old else []
     changes += [f"lost {_count(len(gone), 'node')} ({_some(gone)})"] if gone else []

@@ -27,6 +27,11 @@ def variable(content: object) -> Html:
     return Html(re.sub(r"([_.\-/])(?=.)", r"\1<wbr>", text(content)))
 
 
+def edit_text(content: object) -> Html:
+    """An edit in words: its arrows as arrows, and names may break after an underscore, point or slash, numbers not."""
+    return Html(re.sub(r"([_./])(?=[^\W\d])", r"\1<wbr>", text(str(content).replace(" -> ", " → "))))
+
+
 def join(pieces: Iterable[Html], between: str = "\n") -> Html:
     """Several pieces as one."""
     return Html(between.join(pieces))

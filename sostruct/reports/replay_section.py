@@ -19,7 +19,20 @@ import pandas as pd
 
 from sostruct.reports import facts
 from sostruct.reports.canvas import inline_svg
-from sostruct.reports.markup import Html, details, fixed, join, number, paragraph, section, table, tag, text, variable
+from sostruct.reports.markup import (
+    Html,
+    details,
+    edit_text,
+    fixed,
+    join,
+    number,
+    paragraph,
+    section,
+    table,
+    tag,
+    text,
+    variable,
+)
 from sostruct.reports.replay import Film, Frame
 from sostruct.reports.replay_drawing import LESS, MORE, Changing, measured_by
 from sostruct.reports.surprise_figure import totals
@@ -30,7 +43,7 @@ MOST_MADE: Final = 12
 MOST_REFUSED: Final = 5
 MOST_ROWS: Final = 400
 
-WIDE: Final = 7.0
+WIDE: Final = 5.6
 """Inches from which on a graph gets the whole width of the page."""
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 420.0, 150.0, 8.0, 24.0, 20.0
@@ -191,14 +204,12 @@ def _listed(title: str, decisions: pd.DataFrame, most: int, *, dated: bool) -> H
     items = []
     for row in decisions.head(most).to_dict("records"):
         reason = f"epoch {row['epoch']}: {row['reason']}" if dated else row["reason"]
-        items.append(tag("li", join((_edit(row["edit"]), _price(float(row["nats"])), tag("small", text(reason))))))
+        items.append(
+            tag("li", join((edit_text(row["summary"]), _price(float(row["nats"])), tag("small", text(reason)))))
+        )
     if len(decisions) > most:
         items.append(tag("li", text(f"and {len(decisions) - most:,} more")))
     return join((tag("h3", text(title)), tag("ul", join(items), class_=title.lower())))
-
-
-def _edit(words: object) -> Html:
-    return variable(str(words).replace(" -> ", " → "))
 
 
 def _price(nats: float) -> Html:
@@ -292,7 +303,7 @@ def edits_section(tables: RunTables) -> Html:
     rows = [
         [
             number(int(row["epoch"])),
-            _edit(row["edit"]),
+            edit_text(row["summary"]),
             fixed(float(row["nats"]), 2, sign=True),
             text(row["reason"]),
         ]

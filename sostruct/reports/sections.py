@@ -16,6 +16,7 @@ from sostruct.reports.links import Comparison, Verdict
 from sostruct.reports.markup import (
     Html,
     details,
+    edit_text,
     figure,
     fixed,
     join,
@@ -186,7 +187,7 @@ def refused_section(tables: RunTables) -> Html:
     rows = [
         [
             number(int(row["epoch"])),
-            text(str(row["edit"]).replace(" -> ", " → ")),
+            edit_text(row["summary"]),
             fixed(float(row["nats"]), 2, sign=True),
             text(row["reason"]),
         ]
@@ -270,7 +271,7 @@ def repeat_section(tables: RunTables) -> Html:
         first,
         details("Settings (config.yaml)", tag("pre", tag("code", text(tables.config_text.rstrip())))),
         details("Environment", pairs({key: text(_plain(value)) for key, value in known.items()}, "list")),
-        details("Files", pairs(_FILES_SHOWN, "list")),
+        details("Files", pairs(_FILES_OF_BELIEFS if tables.belief else _FILES_SHOWN, "list")),
     )
 
 
@@ -283,6 +284,14 @@ _FILES_SHOWN: Final = {
     "signals.csv": text("surprise per epoch and variable"),
     "metrics.json": text("the metrics above"),
     "figures/": text("the figures as SVG and PNG"),
+}
+
+
+_FILES_OF_BELIEFS: Final = {
+    "nodes.csv": text("the nodes of the network and their parameters"),
+    "edges.csv": text("its edges"),
+    **{name: words for name, words in _FILES_SHOWN.items() if name not in ("edges.csv", "scores.csv", "summary.csv")},
+    "signals.csv": text("surprise, errors and beliefs per epoch and node"),
 }
 
 

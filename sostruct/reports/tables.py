@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 
 from sostruct.errors import GraphError, RunError
 from sostruct.graph import AbstractEdit, AddEdge, AddNode, Journal, RemoveEdge, RemoveNode, Rewire, read_graph
+from sostruct.reports.edit_words import summary
 
 JOURNAL: Final = "journal.jsonl"
 NODES: Final = "nodes.csv"
@@ -60,7 +61,8 @@ class RunTables:
         summary: cause x effect, nats over all lags together; empty for a belief network.
         signals: epoch, node, surprise, expected, reducible, in nats; and those of `BELIEF_COLUMNS` that were recorded.
         history: the journal itself.
-        journal: epoch, target, kind ("add", "prune", "rewire", "tune"), edit (in words), nats, accepted, reason.
+        journal: epoch, target, kind ("add", "prune", "rewire", "tune"), op, edit (in words), nats, accepted, reason,
+            summary (the edit in few words).
         graph: the found graph with its annotations.
         truth: the known graph, if there is one.
     """
@@ -140,10 +142,11 @@ def is_belief(folder: Path) -> bool:
 
 
 def journal_table(journal: Journal) -> pd.DataFrame:
-    """The journal as a table, with the kind of every decision beside its description."""
+    """The journal as a table: as `Journal.frame`, with the kind of every decision and a summary of its edits."""
     table = journal.frame()
     kinds = pd.Series([kind_of(entry.edits) for entry in journal], dtype="object")
     table.insert(2, "kind", kinds)
+    table["summary"] = pd.Series([summary(entry.edits) for entry in journal], dtype="object")
     return table
 
 

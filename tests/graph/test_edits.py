@@ -249,7 +249,7 @@ def test_the_words_for_people():
     assert describe(Rewire(remove, add)) == "rewire c -> b (volatility) to a -> b (lag 2)"
     assert describe(AddNode("a", "series")) == "add node a (series)"
     assert describe(RemoveNode("a")) == "remove node a"
-    assert describe(SetParameters("a", {"mean": 1, "precision": 2})) == "set mean = 1.0, precision = 2.0 of a"
+    assert describe(SetParameters("a", {"mean": 1, "precision": 2})) == "set mean = 1, precision = 2 of a"
     assert describe(SetParameters(("a", "b", "value", 1), {"strength": 0.5})) == "set strength = 0.5 of a -> b (lag 1)"
     assert describe((add, remove)) == "add a -> b (lag 2); remove c -> b (volatility)"
 

@@ -15,7 +15,7 @@ import pytest
 from sostruct.errors import RunError
 from sostruct.reports import facts, write_report
 from sostruct.reports.links import compare
-from sostruct.reports.markup import fixed, number, text
+from sostruct.reports.markup import edit_text, fixed, number, text
 from sostruct.reports.sections import closest_refused
 from sostruct.reports.tables import RunTables, read_run
 
@@ -261,6 +261,10 @@ def test_simulated_is_stated_and_never_guessed(
 )
 def test_numbers_for_people(value: float, shown: str) -> None:
     assert number(value) == shown
+
+
+def test_names_in_edits_may_break_and_numbers_not() -> None:
+    assert edit_text("set mean = 0.25 of x_state -> <a>.b") == ("set mean = 0.25 of x_<wbr>state → &lt;a&gt;.<wbr>b")
 
 
 def test_fixed_numbers_line_up() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from sostruct.errors import RunError
-from sostruct.graph import AddEdge, Edge, RemoveEdge, Rewire, SetParameters
+from sostruct.graph import AddEdge, AddNode, Edge, Entry, Journal, RemoveEdge, Rewire, SetParameters, Topology
 from sostruct.reports import read_run, write_report
-from sostruct.reports.tables import REQUIRED, RunTables, kind_of
+from sostruct.reports.edit_words import summary
+from sostruct.reports.tables import REQUIRED, RunTables, journal_table, kind_of
 
 from .conftest import ODD_NAMES
 
@@ -102,3 +103,21 @@ def test_kinds_of_edits() -> None:
     assert kind_of((Rewire(remove, add),)) == "rewire"
     assert kind_of((SetParameters("a", {"precision": 2.0}),)) == "tune"
     assert kind_of((SetParameters("a", {"precision": 2.0}), add)) == "add"
+
+
+def test_a_bundle_of_edits_is_summed_up_by_its_structure() -> None:
+    grown = (
+        SetParameters("x", {"precision": 1.23456789, "mean": -2.0}),
+        AddNode("drift_1", "continuous"),
+        AddEdge(Edge("drift_1", "x")),
+        SetParameters(("drift_1", "x", "value", 0), {"strength": 0.5}),
+    )
+    structure = "add node drift_1 (continuous); add drift_1 -> x"
+    assert summary(grown[:3]) == f"{structure}; set mean = -2, precision = 1.2346 of x"
+    fitted = (*grown, SetParameters("y", {"mean": 0.0}))
+    assert summary(fitted) == f"{structure}; new parameters of x, y, drift_1 -> x"
+    assert summary(grown[:1] * 3) == "new parameters of x"
+    assert summary(()) == ""
+    table = journal_table(Journal(Topology(), [Entry(0, fitted, 1.0, False, "")]))
+    assert table.loc[0, "summary"] == summary(fitted)
+    assert table.loc[0, "edit"].endswith("set mean = 0 of y")
