@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from sostruct.growth.accept import Always, PositiveEvidence
+from sostruct.growth.crp import CRP
+from sostruct.growth.residual import Residual
 from sostruct.growth.restraint import Budget
 from sostruct.growth.rule import GrowthRule
 from sostruct.growth.score import Evidence, Random
@@ -19,6 +21,12 @@ from sostruct.growth.trigger import Every, Never
 def evidence(threshold: float = 1e-6) -> GrowthRule:
     """Add, prune and rewire wherever the log evidence rises: the graph is the fixed point."""
     return GrowthRule(Every(1), Evidence(), PositiveEvidence(threshold))
+
+
+def residual(threshold: float = 1e-6) -> GrowthRule:
+    """Belief networks: grow where the errors that are left show what is missing, and change whatever raises the
+    evidence: the graph is the fixed point."""
+    return GrowthRule(Every(1), Residual(), PositiveEvidence(threshold))
 
 
 def random(parents: int = 2) -> GrowthRule:
@@ -34,6 +42,11 @@ def every(epochs: int = 2, parents: int = 2) -> GrowthRule:
 def none() -> GrowthRule:
     """No edits."""
     return GrowthRule(Never(), Evidence(), PositiveEvidence())
+
+
+def crp(threshold: float = 1e-6) -> GrowthRule:
+    """Components of a mixture are born, die, split and merge wherever the log evidence rises."""
+    return GrowthRule(Every(1), CRP(), PositiveEvidence(threshold))
 
 
 all_rules: Mapping[str, Callable[[], GrowthRule]] = MappingProxyType(

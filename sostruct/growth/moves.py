@@ -16,6 +16,7 @@ from itertools import combinations
 from typing import NamedTuple, final
 
 from sostruct.graph import AbstractEdit, AddEdge, AddNode, Edge, RemoveEdge, RemoveNode, SetParameters, Topology
+from sostruct.growth.anatomy import Anatomy, held_off
 from sostruct.networks.hgf.workbench import Knob
 
 VOLATILE = ((0.5, 0.95), (1.0, 0.95), (1.0, 0.7))
@@ -83,55 +84,43 @@ class Moves:
     """
 
     def __init__(self, topology: Topology, inputs: Sequence[str], scale: dict[str, float]) -> None:
-        self.topology, self.inputs, self.scale = topology, frozenset(inputs), scale
-        self.hidden = [
-            node.name for node in topology.nodes if node.name not in self.inputs and node.kind == "continuous"
-        ]
-        self.parameters = {node.name: dict(node.parameters) for node in topology.nodes}
-        self.volatility_parents = [
-            name for name in self.hidden if self._drives(name, "volatility") and not self._drives(name, "value")
-        ]
-        self.value_parents = [name for name in self.hidden if self._drives(name, "value")]
-        self.states = [
-            name for name in self.value_parents if any(edge.target in self.inputs for edge in topology.children(name))
-        ]
-        self.drifts = [name for name in self.value_parents if name not in self.states]
+        self.graph, self.scale = Anatomy(topology, inputs), scale
 
     # single nodes
 
     def single(self) -> Iterator[Move]:
         """Moves that concern one node and what is above it."""
-        for name in self.hidden:
-            if not self._parents(name, "volatility"):
-                yield self._volatility((name,), deep=name not in self.states)
-            if name in self.value_parents and not self._parents(name, "value"):
+        for name in self.graph.hidden:
+            if not self.graph.parents(name, "volatility"):
+                yield self._volatility((name,), deep=name not in self.graph.states)
+            if name in self.graph.value_parents and not self.graph.parents(name, "value"):
                 yield self._drift((name,))
-            if name in self.value_parents:
+            if name in self.graph.value_parents:
                 yield from self._dynamics(name)
-        for column in sorted(self.inputs):
-            if self.topology.node(column).kind != "continuous":
+        for column in sorted(self.graph.inputs):
+            if self.graph.topology.node(column).kind != "continuous":
                 continue
-            if not self._parents(column, "volatility"):
+            if not self.graph.parents(column, "volatility"):
                 yield self._noise_volatility(column)
-            above = self._parents(column, "value")
+            above = self.graph.parents(column, "value")
             if not above:
                 yield self._first_state(column)
             elif len(above) == 1:
                 yield self._second_state(column, above[0].source)
-        for parent in (*self.volatility_parents, *self.drifts):
+        for parent in (*self.graph.volatility_parents, *self.graph.drifts):
             yield self._prune(parent)
-            if len(self.topology.children(parent)) > 1:
-                for edge in self.topology.children(parent):
+            if len(self.graph.topology.children(parent)) > 1:
+                for edge in self.graph.topology.children(parent):
                     yield self._detach(edge)
                     yield self._split(edge)
-        for state in self.states:
-            if len(self.topology.children(state)) > 1:
-                for edge in self.topology.children(state):
-                    if len(self._parents(edge.target, "value")) > 1:
+        for state in self.graph.states:
+            if len(self.graph.topology.children(state)) > 1:
+                for edge in self.graph.topology.children(state):
+                    if len(self.graph.parents(edge.target, "value")) > 1:
                         yield self._detach(edge)
                     else:
                         yield self._split(edge)
-            elif len(self._parents(self.topology.children(state)[0].target, "value")) > 1:
+            elif len(self.graph.parents(self.graph.topology.children(state)[0].target, "value")) > 1:
                 yield self._prune(state)
 
     # pairs of nodes
@@ -139,34 +128,38 @@ class Moves:
     def pairs(self) -> Iterator[Tie]:
         """Pairs of nodes and the moves that tie them."""
         free = {
-            "volatility": [name for name in self.states if not self._parents(name, "volatility")],
-            "value": [name for name in self.states if not self._parents(name, "value")],
+            "volatility": [name for name in self.graph.states if not self.graph.parents(name, "volatility")],
+            "value": [name for name in self.graph.states if not self.graph.parents(name, "value")],
         }
         for one, other in combinations(free["volatility"], 2):
             yield Tie(one, other, "volatility", partial(self._shared_volatility, one, other))
         for one, other in combinations(free["value"], 2):
             yield Tie(one, other, "value", partial(self._shared_drift, one, other))
-        for one, other in combinations(self.states, 2):
+        for one, other in combinations(self.graph.states, 2):
             yield Tie(one, other, "value", partial(self._one_state, one, other))
             yield Tie(one, other, "value", partial(self._see, one, other))
-        for coupling, parents in (("volatility", self.volatility_parents), ("value", self.drifts)):
+        for coupling, parents in (("volatility", self.graph.volatility_parents), ("value", self.graph.drifts)):
             for parent in parents:
                 yield from self._ties(parent, parents, coupling, free[coupling])
 
     def _ties(self, parent: str, parents: Sequence[str], coupling: str, free: Sequence[str]) -> Iterator[Tie]:
         """A parent gets another child, another child in place of its own, or the children of another parent."""
-        near = self.topology.children(parent)[0].target
+        near = self.graph.topology.children(parent)[0].target
         for name in free:
-            if not self._above(name, parent):
+            if not self.graph.above(name, parent):
                 yield Tie(near, name, coupling, partial(self._join, parent, name, coupling))
         for rival in parents:
             if rival == parent:
                 continue
-            first = self.topology.children(rival)[0].target
-            for edge in self.topology.children(parent):
-                if not self._above(edge.target, rival):
+            first = self.graph.topology.children(rival)[0].target
+            for edge in self.graph.topology.children(parent):
+                if not self.graph.above(edge.target, rival):
                     yield Tie(first, edge.target, coupling, partial(self._rewire, edge, rival))
-            if parent < rival and first != near and not self.topology.parents(parent) + self.topology.parents(rival):
+            if (
+                parent < rival
+                and first != near
+                and not self.graph.topology.parents(parent) + self.graph.topology.parents(rival)
+            ):
                 yield Tie(near, first, coupling, partial(self._merge, parent, rival))
 
     # new nodes
@@ -178,13 +171,13 @@ class Moves:
         yield self._drift((one, other))
 
     def _volatility(self, children: Sequence[str], deep: bool = False) -> Move:
-        name = self._fresh("volatility")
+        name = self.graph.fresh("volatility")
         rows: list[dict[Knob, float]] = []
         for signal, decay in VOLATILE:
             for loadings in _signs(len(children)):
                 row: dict[Knob, float] = _autoregressive(name, signal**2, decay)
                 for child, loading in zip(children, loadings, strict=True):
-                    row[(child, "tonic_volatility")] = self._log_step(child) - 0.35 * (signal * loading) ** 2
+                    row[(child, "tonic_volatility")] = self.graph.log_step(child) - 0.35 * (signal * loading) ** 2
                     row[((name, child, "volatility", 0), "strength")] = loading
                 rows.append(row)
         return _built(
@@ -198,23 +191,25 @@ class Moves:
         )
 
     def _drift(self, children: Sequence[str]) -> Move:
-        name = self._fresh("drift")
+        name = self.graph.fresh("drift")
         rows: list[dict[Knob, float]] = []
         for signal, decay in DRIFTING:
             for loadings in _signs(len(children)):
-                row: dict[Knob, float] = _autoregressive(name, signal**2 * math.exp(self._log_step(children[0])), decay)
+                row: dict[Knob, float] = _autoregressive(
+                    name, signal**2 * math.exp(self.graph.log_step(children[0])), decay
+                )
                 for child, loading in zip(children, loadings, strict=True):
-                    ratio = math.exp(0.5 * (self._log_step(child) - self._log_step(children[0])))
-                    row[(child, "tonic_volatility")] = self._log_step(child) - math.log1p(signal**2)
+                    ratio = math.exp(0.5 * (self.graph.log_step(child) - self.graph.log_step(children[0])))
+                    row[(child, "tonic_volatility")] = self.graph.log_step(child) - math.log1p(signal**2)
                     row[((name, child, "value", 0), "strength")] = (
-                        loading if loading == 1.0 else _held_off(loading * ratio)
+                        loading if loading == 1.0 else held_off(loading * ratio)
                     )
                 rows.append(row)
         return _built("shared drift" if len(children) > 1 else "drift", children[0], name, "value", children, rows)
 
     def _noise_volatility(self, column: str) -> Move:
-        name = self._fresh("volatility")
-        precision = self.parameters[column]["precision"]
+        name = self.graph.fresh("volatility")
+        precision = self.graph.parameters[column]["precision"]
         level = -math.log(precision)
         rows: list[dict[Knob, float]] = []
         for signal, decay in VOLATILE:
@@ -229,7 +224,7 @@ class Moves:
         return _built("noise volatility", column, name, "volatility", (column,), rows)
 
     def _first_state(self, column: str) -> Move:
-        name = self._fresh("state")
+        name = self.graph.fresh("state")
         step = self.scale[column]
         rows: list[dict[Knob, float]] = []
         for share in (0.1, 0.5):
@@ -241,40 +236,40 @@ class Moves:
         return _built("state", column, name, "value", (column,), rows)
 
     def _second_state(self, column: str, state: str) -> Move:
-        name = self._fresh("state")
-        noise, step = 1.0 / self.parameters[column]["precision"], math.exp(self._log_step(state))
+        name = self.graph.fresh("state")
+        noise, step = 1.0 / self.graph.parameters[column]["precision"], math.exp(self.graph.log_step(state))
         edge: Knob = ((name, column, "value", 0), "strength")
         rows: list[dict[Knob, float]] = []
         for decay in (0.5, 0.85):
             row = _autoregressive(name, 0.8 * noise, decay)
             rows.append(row | {(column, "precision"): 4.0 / noise, edge: 1.0})
             row = _autoregressive(name, step / (1.0 - decay), decay)
-            rows.append(row | {(state, "tonic_volatility"): self._log_step(state) - 2.5, edge: 1.0})
+            rows.append(row | {(state, "tonic_volatility"): self.graph.log_step(state) - 2.5, edge: 1.0})
         return _built("second state", column, name, "value", (column,), rows)
 
     def _dynamics(self, name: str) -> Iterator[Move]:
         """A random walk becomes autoregressive, or the other way; likewise a tonic drift."""
-        own = self.parameters[name]
+        own = self.graph.parameters[name]
         if own["autoconnection"] == 1.0:
             rows: list[dict[Knob, float]] = [{(name, "autoconnection"): decay} for decay in (0.99, 0.9, 0.5)]
             yield Move("autoconnection", name, (SetParameters(name, {"autoconnection": 0.99}),), tuple(rows))
-        elif name in self.states:
+        elif name in self.graph.states:
             yield Move("random walk", name, (SetParameters(name, {"autoconnection": 1.0}),))
-        if name in self.states and own["tonic_drift"] == 0.0:
-            size = 0.1 * math.exp(0.5 * self._log_step(name))
+        if name in self.graph.states and own["tonic_drift"] == 0.0:
+            size = 0.1 * math.exp(0.5 * self.graph.log_step(name))
             rows = [{(name, "tonic_drift"): size}, {(name, "tonic_drift"): -size}]
             yield Move("tonic drift", name, (SetParameters(name, {"tonic_drift": size}),), tuple(rows))
-        elif name in self.states:
+        elif name in self.graph.states:
             yield Move("no tonic drift", name, (SetParameters(name, {"tonic_drift": 0.0}),))
 
     # nodes that go
 
     def _prune(self, name: str) -> Move:
-        edges = self.topology.children(name)
+        edges = self.graph.topology.children(name)
         row: dict[Knob, float] = {}
         for edge in edges:
-            row |= self._raised(edge)
-        gone = (name, *self._orphans(name))
+            row |= self.graph.raised(edge)
+        gone = (name, *self.graph.orphans(name))
         return Move("prune", edges[0].target, tuple(RemoveNode(one) for one in gone), ({}, row))
 
     def _detach(self, edge: Edge) -> Move:
@@ -283,14 +278,18 @@ class Moves:
             "detach",
             edge.target,
             edits,
-            tuple({**row, **raised} for row in rows for raised in ({}, self._raised(edge))),
+            tuple({**row, **raised} for row in rows for raised in ({}, self.graph.raised(edge))),
         )
 
     def _split(self, edge: Edge) -> Move:
         edits, rows = self._without(edge)
-        kind = "volatility" if edge.coupling == "volatility" else ("state" if edge.target in self.inputs else "drift")
-        name = self._fresh(kind)
-        own = dict(self.parameters[edge.source])
+        kind = (
+            "volatility"
+            if edge.coupling == "volatility"
+            else ("state" if edge.target in self.graph.inputs else "drift")
+        )
+        name = self.graph.fresh(kind)
+        own = dict(self.graph.parameters[edge.source])
         own["tonic_volatility"] += 2.0 * math.log(max(abs(edge.strength), 1e-3))
         own["mean"] *= edge.strength
         own["tonic_drift"] *= edge.strength
@@ -299,16 +298,16 @@ class Moves:
 
     def _without(self, edge: Edge) -> tuple[tuple[AbstractEdit, ...], tuple[dict[Knob, float], ...]]:
         """Removing one of several edges; where it set the scale, the next one does."""
-        rest = [one for one in self.topology.children(edge.source) if one != edge]
+        rest = [one for one in self.graph.topology.children(edge.source) if one != edge]
         edits: list[AbstractEdit] = [RemoveEdge(*edge.key)]
         if edge.strength == 1.0 and rest and all(one.strength != 1.0 for one in rest):
             unit = rest[0].strength
-            own = self.parameters[edge.source]
+            own = self.graph.parameters[edge.source]
             values = {"tonic_volatility": own["tonic_volatility"] + 2.0 * math.log(max(abs(unit), 1e-3))}
             values |= {name: own[name] * unit for name in ("mean", "tonic_drift") if own[name] != 0.0}
             edits.append(SetParameters(edge.source, values))
             for one in rest:
-                strength = 1.0 if one is rest[0] else _held_off(one.strength / unit)
+                strength = 1.0 if one is rest[0] else held_off(one.strength / unit)
                 edits.append(SetParameters(one.key, {"strength": strength}))
         return tuple(edits), ({},)
 
@@ -317,7 +316,7 @@ class Moves:
     def _join(self, parent: str, name: str, coupling: str) -> Iterator[Move]:
         rows: list[dict[Knob, float]] = []
         for loading in (_LOADING, -_LOADING, 0.4, -0.4):
-            row, loading = self._lowered(parent, name, coupling, loading)
+            row, loading = self.graph.lowered(parent, name, coupling, loading)
             rows.append(row | {((parent, name, coupling, 0), "strength"): loading})
         edge = Edge(parent, name, coupling, strength=rows[0][((parent, name, coupling, 0), "strength")])
         yield Move("join", name, (AddEdge(edge),), tuple(rows))
@@ -325,23 +324,23 @@ class Moves:
     def _rewire(self, edge: Edge, rival: str) -> Iterator[Move]:
         edits, _ = (
             self._without(edge)
-            if len(self.topology.children(edge.source)) > 1
-            else ((RemoveNode(edge.source), *(RemoveNode(one) for one in self._orphans(edge.source))), None)
+            if len(self.graph.topology.children(edge.source)) > 1
+            else ((RemoveNode(edge.source), *(RemoveNode(one) for one in self.graph.orphans(edge.source))), None)
         )
         rows: list[dict[Knob, float]] = []
         for loading in (_LOADING, -_LOADING):
-            strength = self._loading(rival, edge.target, edge.coupling, loading)
+            strength = self.graph.loading(rival, edge.target, edge.coupling, loading)
             rows.append({((rival, edge.target, edge.coupling, 0), "strength"): strength})
         added = AddEdge(Edge(rival, edge.target, edge.coupling, strength=next(iter(rows[0].values()))))
         yield Move("rewire", edge.target, (*edits, added), tuple(rows))
 
     def _merge(self, one: str, other: str) -> Iterator[Move]:
         """Two parents of the same sort become one: the first keeps its children and takes the other's."""
-        ratio = math.exp(0.5 * (self._variance(other) - self._variance(one)))
-        edges = self.topology.children(other)
+        ratio = math.exp(0.5 * (self.graph.variance(other) - self.graph.variance(one)))
+        edges = self.graph.topology.children(other)
         rows: list[dict[Knob, float]] = [
             {
-                ((one, edge.target, edge.coupling, 0), "strength"): _held_off(sign * ratio * edge.strength)
+                ((one, edge.target, edge.coupling, 0), "strength"): held_off(sign * ratio * edge.strength)
                 for edge in edges
             }
             for sign in (1.0, -1.0)
@@ -354,30 +353,30 @@ class Moves:
 
     def _one_state(self, one: str, other: str) -> Iterator[Move]:
         """Two states become one behind the inputs of both."""
-        own, theirs = self.topology.children(one), self.topology.children(other)
+        own, theirs = self.graph.topology.children(one), self.graph.topology.children(other)
         if (
             {edge.target for edge in own} & {edge.target for edge in theirs}
-            or self._above(one, other)
-            or self._above(other, one)
+            or self.graph.above(one, other)
+            or self.graph.above(other, one)
         ):
             return
-        if self._parents(other, "value") and self._parents(one, "value"):
+        if self.graph.parents(other, "value") and self.graph.parents(one, "value"):
             return
-        if self._parents(other, "value") or (
-            self._parents(other, "volatility") and not self._parents(one, "volatility")
+        if self.graph.parents(other, "value") or (
+            self.graph.parents(other, "volatility") and not self.graph.parents(one, "volatility")
         ):
             one, other, theirs = other, one, own
-        ratio = math.exp(0.5 * (self._log_step(other) - self._log_step(one)))
+        ratio = math.exp(0.5 * (self.graph.log_step(other) - self.graph.log_step(one)))
         keys = [(one, edge.target, "value", 0) for edge in theirs]
         rows: list[dict[Knob, float]] = [
             {
-                (key, "strength"): _held_off(sign * ratio * size * edge.strength)
+                (key, "strength"): held_off(sign * ratio * size * edge.strength)
                 for key, edge in zip(keys, theirs, strict=True)
             }
             for sign in (1.0, -1.0)
             for size in (1.0, 0.5)
         ]
-        gone = [RemoveNode(name) for name in (other, *self._orphans(other))]
+        gone = [RemoveNode(name) for name in (other, *self.graph.orphans(other))]
         added = [
             AddEdge(replace(edge, source=one, strength=rows[0][(key, "strength")]))
             for key, edge in zip(keys, theirs, strict=True)
@@ -387,15 +386,15 @@ class Moves:
     def _see(self, one: str, other: str) -> Iterator[Move]:
         """An input sees the state of another beside its own."""
         for state, rival in ((one, other), (other, one)):
-            for edge in self.topology.children(rival):
-                if edge.target not in self.inputs or len(self._parents(edge.target, "value")) > 1:
+            for edge in self.graph.topology.children(rival):
+                if edge.target not in self.graph.inputs or len(self.graph.parents(edge.target, "value")) > 1:
                     continue
-                if self.topology.has_edge((state, edge.target, "value", 0)):
+                if self.graph.topology.has_edge((state, edge.target, "value", 0)):
                     continue
                 key = (state, edge.target, "value", 0)
-                ratio = math.exp(0.5 * (self._log_step(rival) - self._log_step(state)))
+                ratio = math.exp(0.5 * (self.graph.log_step(rival) - self.graph.log_step(state)))
                 rows: list[dict[Knob, float]] = [
-                    {(key, "strength"): _held_off(sign * 0.5 * ratio)} for sign in (1.0, -1.0)
+                    {(key, "strength"): held_off(sign * 0.5 * ratio)} for sign in (1.0, -1.0)
                 ]
                 yield Move(
                     "see",
@@ -403,74 +402,6 @@ class Moves:
                     (AddEdge(Edge(state, edge.target, "value", strength=rows[0][(key, "strength")])),),
                     tuple(rows),
                 )
-
-    # helpers
-
-    def _fresh(self, stem: str) -> str:
-        number = 1
-        while f"{stem}_{number}" in self.topology:
-            number += 1
-        return f"{stem}_{number}"
-
-    def _drives(self, name: str, coupling: str) -> bool:
-        return any(edge.coupling == coupling for edge in self.topology.children(name))
-
-    def _parents(self, name: str, coupling: str) -> list[Edge]:
-        return [edge for edge in self.topology.parents(name) if edge.coupling == coupling]
-
-    def _above(self, ancestor: str, name: str) -> bool:
-        """Whether `ancestor` is `name` or above it."""
-        return ancestor == name or any(self._above(ancestor, edge.source) for edge in self.topology.parents(name))
-
-    def _orphans(self, name: str) -> list[str]:
-        """Hidden nodes that would lose their last child with a node."""
-        found: list[str] = []
-        for edge in self.topology.parents(name):
-            if len(self.topology.children(edge.source)) == 1:
-                found += [edge.source, *self._orphans(edge.source)]
-        return found
-
-    def _log_step(self, name: str) -> float:
-        return self.parameters[name]["tonic_volatility"]
-
-    def _variance(self, name: str) -> float:
-        """Log stationary variance, or log variance of a step of a random walk."""
-        decay = self.parameters[name]["autoconnection"]
-        return self._log_step(name) - (math.log(1.0 - decay**2) if abs(decay) < 1.0 else 0.0)
-
-    def _loading(self, parent: str, name: str, coupling: str, size: float) -> float:
-        """A loading that makes the parent act on a node as it acts on its first child, times `size`."""
-        first = self.topology.children(parent)[0]
-        if coupling == "volatility":
-            return _held_off(size * abs(first.strength))
-        ratio = math.exp(0.5 * (self._log_step(name) - self._log_step(first.target)))
-        return _held_off(size * ratio * abs(first.strength))
-
-    def _lowered(self, parent: str, name: str, coupling: str, size: float) -> tuple[dict[Knob, float], float]:
-        loading = self._loading(parent, name, coupling, size)
-        variance = loading**2 * math.exp(self._variance(parent))
-        fall = 0.35 * variance if coupling == "volatility" else math.log1p(variance / math.exp(self._log_step(name)))
-        return {(name, "tonic_volatility"): self._log_step(name) - fall}, loading
-
-    def _raised(self, edge: Edge) -> dict[Knob, float]:
-        """The tonic level of a child that loses a parent."""
-        variance = edge.strength**2 * math.exp(self._variance(edge.source))
-        if edge.target in self.inputs:
-            if self.topology.node(edge.target).kind != "continuous":
-                return {}
-            noise = 1.0 / self.parameters[edge.target]["precision"]
-            added = (
-                math.exp(min(self.parameters[edge.source]["mean"] + 0.5 * variance, 30.0))
-                if edge.coupling == "volatility"
-                else variance
-            )
-            return {(edge.target, "precision"): 1.0 / (noise + added)}
-        rise = (
-            0.35 * variance
-            if edge.coupling == "volatility"
-            else math.log1p(variance / math.exp(self._log_step(edge.target)))
-        )
-        return {(edge.target, "tonic_volatility"): self._log_step(edge.target) + rise}
 
 
 def _autoregressive(name: str, variance: float, decay: float) -> dict[Knob, float]:
@@ -483,11 +414,6 @@ def _signs(children: int) -> list[tuple[float, ...]]:
     return (
         [(1.0,)] if children == 1 else [(1.0, *(sign * _LOADING for _ in range(children - 1))) for sign in (1.0, -1.0)]
     )
-
-
-def _held_off(strength: float) -> float:
-    """A loading that is free: not exactly 1, nor 0."""
-    return strength if abs(strength - 1.0) > 1e-6 and strength != 0.0 else 0.999
 
 
 def _built(
