@@ -29,7 +29,7 @@ from sostruct.growth.base import Evaluate, State
 from sostruct.growth.score import AbstractScorer
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.mixture.conjugate import Prior
-from sostruct.networks.mixture.moves import begin, birth, born, death, split
+from sostruct.networks.mixture.moves import begin, births, born, death, split
 from sostruct.networks.mixture.network import MixtureNetwork
 from sostruct.networks.mixture.packed import MixtureGains
 from sostruct.surprise import Signals
@@ -38,6 +38,9 @@ Points = NDArray[np.float64]
 
 _PLACES = 128
 """Points that are tried as places: a cluster worth a component has many, some of which are among so many."""
+
+_TOGETHER = (2, 4)
+"""How many components are also tried at once: one alone, where several are missing, takes the labels of all."""
 
 _SHARES = (0.05, 0.2, 0.5)
 """Shares of the points a new component is supposed to get when places are compared."""
@@ -122,11 +125,13 @@ class CRP(AbstractScorer):
         return sorted(found, key=lambda candidate: -candidate.nats), state
 
     def _births(self, network: MixtureNetwork, gains: MixtureGains) -> list[Candidate]:
-        """A component at each of the best places."""
+        """A component at each of the best places, and at the best few of them together."""
         points = np.asarray(gains.points)
         explained = np.maximum(np.asarray(gains.log_density), network.log_density(points))
         prior, inputs = network.packed.prior, network.inputs
-        edits = [birth(network.topology, inputs, place) for place in places(prior, points, explained, self.births)]
+        found = places(prior, points, explained, self.births)
+        groups = [[place] for place in found] + [found[:size] for size in _TOGETHER if size <= len(found)]
+        edits = [births(network.topology, inputs, group) for group in groups]
         return [_candidate(born(edit), edit, network) for edit in edits]
 
     def _splits(self, network: MixtureNetwork, gains: MixtureGains) -> list[Candidate]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import count, pairwise
 
-from sostruct.graph import AbstractEdit, AddEdge, AddNode, Edge, RemoveNode, SetParameters, Topology
+from sostruct.graph import AbstractEdit, AddEdge, AddNode, Edge, RemoveNode, SetParameters, Topology, apply
 
 COMPONENT = "component"
 """Kind of a component, and the stem of the names of those that are born."""
@@ -33,8 +33,18 @@ def birth(
     return (node, *edges)
 
 
+def births(topology: Topology, inputs: Sequence[str], places: Iterable[Sequence[float]]) -> tuple[AbstractEdit, ...]:
+    """Several new components."""
+    edits: list[AbstractEdit] = []
+    for place in places:
+        own = birth(topology, inputs, place)
+        topology = apply(topology, own)
+        edits += own
+    return tuple(edits)
+
+
 def born(edits: Iterable[AbstractEdit]) -> str:
-    """The name of the component that a birth adds."""
+    """The name of the first component that a bundle adds."""
     return next(edit.name for edit in edits if isinstance(edit, AddNode))
 
 

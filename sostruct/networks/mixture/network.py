@@ -220,6 +220,11 @@ class MixtureNetwork(AbstractNetwork):
         packed = self.packed
         return self.with_packed(eqx.tree_at(lambda one: one.state, packed, packed.start))
 
+    @property
+    def sequential(self) -> bool:
+        """True: its state goes on from chunk to chunk."""
+        return True
+
     def begun(self) -> MixtureNetwork:
         """The same mixture, `reset`."""
         return self.reset()
