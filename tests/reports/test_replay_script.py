@@ -23,7 +23,9 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no browser at hand")
-@pytest.mark.parametrize(("address", "frame"), [("", 6), ("#epoch=1", 1), ("#epoch=3", 3), ("#epoch=99", 6), ("#epoch=x", 6)])
+@pytest.mark.parametrize(
+    ("address", "frame"), [("", 6), ("#epoch=1", 1), ("#epoch=3", 3), ("#epoch=99", 6), ("#epoch=x", 6)]
+)
 def test_the_page_shows_the_epoch_of_its_address(tmp_path: Path, address: str, frame: int) -> None:
     page = write_report(write_beliefs(tmp_path / "run"))
     tables = read_run(tmp_path / "run")
