@@ -132,7 +132,8 @@ class ErrorSignals(eqx.Module):
 def _ratio(one: Array | NDArray[np.float64], other: Array | NDArray[np.float64]) -> NDArray[np.float64]:
     """One over the other, 0 where the other is 0."""
     above, below = np.asarray(one, np.float64), np.asarray(other, np.float64)
-    ratio: NDArray[np.float64] = np.divide(above, below, out=np.zeros_like(above), where=below > 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):  # a network that diverges has infinite sums
+        ratio: NDArray[np.float64] = np.divide(above, below, out=np.zeros_like(above), where=below > 0.0)
     return ratio
 
 
@@ -185,3 +186,47 @@ class Signals(eqx.Module):
     def reducible(self) -> Float[Array, " node"]:
         """Nats the best closed-form candidate would remove at each node [node]; zeros where there are no prices."""
         return jnp.zeros_like(self.surprise) if self.gains is None else self.gains.reducible
+
+
+def merged(parts: Sequence[Signals]) -> Signals:
+    """The signals of several epochs over successive chunks as those of one; closed-form prices are the last one's.
+
+    Args:
+        parts: of one graph, in order; at least one.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    count = [np.asarray(one.count, np.float64) for one in parts]
+    total = np.sum(count, 0)
+    squared = np.sum([own * np.asarray(one.error) ** 2 for own, one in zip(count, parts, strict=True)], 0)
+    sharp = np.sum([own * np.asarray(one.precision) for own, one in zip(count, parts, strict=True)], 0)
+    errors = [one.errors for one in parts if one.errors is not None]
+    sums = {name: np.sum([np.asarray(getattr(one, name)) for one in errors], 0) for name in _SUMMED}
+    rows = {name: np.concatenate([np.asarray(getattr(one, name)) for one in errors]) for name in _SAMPLED if errors}
+    return Signals(
+        surprise=np.sum([np.asarray(one.surprise) for one in parts], 0),
+        expected=np.sum([np.asarray(one.expected) for one in parts], 0),
+        error=np.sqrt(_ratio(squared, total)),
+        precision=_ratio(sharp, total),
+        count=total,
+        evidence=np.sum([np.asarray(one.evidence) for one in parts]),
+        gains=parts[-1].gains,
+        errors=None
+        if not errors
+        else ErrorSignals(
+            **sums, **rows, belief_mean=errors[-1].belief_mean, belief_variance=errors[-1].belief_variance
+        ),
+    )
+
+
+_SUMMED = (
+    "value",
+    "value_squared",
+    "value_lagged",
+    "volatility",
+    "volatility_squared",
+    "volatility_lagged",
+    "count",
+    "pairs",
+)
+_SAMPLED = ("smooth_value", "smooth_volatility")

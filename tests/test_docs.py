@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sostruct.tasks import SparseVAR
+from sostruct.tasks import HiddenStructure, SparseVAR
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -68,3 +68,20 @@ def test_belief_networks() -> None:
     found: dict[str, object] = {"frame": frame[:40], "more": frame[40:], "data": walk[:40]}
     exec(compile(code("belief_networks.md"), "belief_networks.md", "exec"), found)
     assert len(found["grown"].topology.names) == 4
+
+
+@pytest.mark.slow
+def test_structure_learning() -> None:
+    """docs/structure.md, on two series with a volatility parent each."""
+    task = HiddenStructure(inputs=2, steps=200, heldout=50, wrong=0.5).load(0)
+    module = ModuleType("structure")
+    sys.modules["structure"] = module
+    found = vars(module)
+    found |= {"frame": task.frame, "later": task.heldout}
+    try:
+        exec(compile(code("structure.md"), "structure.md", "exec"), found)
+    finally:
+        del sys.modules["structure"]
+    assert {"x0_state_storms", "x1_state_storms"} <= set(found["mine"].graph)
+    assert all(entry.nats > 0 for entry in found["mine"].journal if entry.accepted)
+    assert np.isfinite(found["learner"].score(task.heldout))

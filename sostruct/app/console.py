@@ -99,7 +99,8 @@ def show_structure(found: Structure, task: Task, numbers: Mapping[str, Any], pag
     for name, what in (("surprise_per_step", "these rows"), ("heldout_surprise_per_step", "the rows held out")):
         if name in numbers:
             console.print(
-                f"surprise on {what}: {numbers[name]:.4f} nats per step, {numbers[f'{name}_before']:.4f} at the start",
+                f"surprise on {what}: {_number(numbers[name])} nats per step, {_number(numbers[f'{name}_before'])} "
+                "at the start",
                 soft_wrap=True,
             )
     if "edge_f1" in numbers:

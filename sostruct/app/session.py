@@ -172,7 +172,11 @@ def finish(config: DictConfig, folder: Path, task: Task, found: Any) -> tuple[Pa
     workflow = workflow_of(config)
     numbers = workflow.metrics(found, task)
     workflow.write(folder, found, numbers, task)
-    page = workflow.report(folder) if config.run.report else folder
+    page = folder
+    if config.run.report:
+        from sostruct.reports import write_report
+
+        page = write_report(folder)
     mark_finished(folder, settled=found.settled)
     return page, numbers
 

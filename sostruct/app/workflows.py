@@ -47,10 +47,6 @@ class AbstractWorkflow(abc.ABC):
         """Every file of the result."""
 
     @abc.abstractmethod
-    def report(self, folder: Path) -> Path:
-        """Makes the page of a run whose results are written, and says where to look."""
-
-    @abc.abstractmethod
     def show(self, found: Any, task: Task, numbers: Mapping[str, Any], page: Path) -> None:
         """The end of the run on the terminal."""
 
@@ -94,12 +90,6 @@ class CausesWorkflow(AbstractWorkflow):
 
         write_results(folder, found, numbers, self._truth(task))
 
-    def report(self, folder: Path) -> Path:
-        """The page of a causal graph."""
-        from sostruct.reports import write_report
-
-        return write_report(folder)
-
     def show(self, found: Any, task: Task, numbers: Mapping[str, Any], page: Path) -> None:
         """The strongest edges."""
         from sostruct.app.console import show_result
@@ -142,10 +132,6 @@ class StructureWorkflow(AbstractWorkflow):
         from sostruct.structure.store import write_results
 
         write_results(folder, found, numbers, self._truth(task))
-
-    def report(self, folder: Path) -> Path:
-        """No page yet: the folder."""
-        return folder
 
     def show(self, found: Any, task: Task, numbers: Mapping[str, Any], page: Path) -> None:
         """The hidden nodes and what they drive."""

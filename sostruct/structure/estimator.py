@@ -102,7 +102,7 @@ class StructureLearning(AbstractEstimator[Structure]):
 
     def default_rule(self) -> AbstractGrowthRule:
         """Growth where the errors that are left show what is missing."""
-        return catalogue.none()
+        return catalogue.residual()
 
     def result_of(self, finished: Run) -> Structure:
         """What a finished run of an assembled network found."""

@@ -65,7 +65,8 @@ class Structure:
         network = rebuilt(final.topology, final.inputs, settings_of(final))
         beliefs = network.filter(series, strict=False)
         last: BeliefState = jax.tree.map(np.asarray, beliefs.last)
-        return cls(network, last, len(series), beliefs.log_evidence, journal, history, settled)
+        log_evidence = -len(series) * mean_surprise(beliefs)
+        return cls(network, last, len(series), log_evidence, journal, history, settled)
 
     @property
     def graph(self) -> nx.MultiDiGraph:
@@ -120,7 +121,7 @@ class Structure:
         Raises:
             DataError: see `filter`.
         """
-        return float(self.network.filter(frame, strict=False).surprise.mean())
+        return mean_surprise(self.network.filter(frame, strict=False))
 
     def heldout_surprise_per_step(self, rows: pd.DataFrame | Any) -> float:
         """The same of rows that follow those it was grown on.
@@ -128,7 +129,7 @@ class Structure:
         Raises:
             DataError: see `filter`.
         """
-        return float(self.filter(rows).surprise.mean())
+        return mean_surprise(self.filter(rows))
 
     def compare(self, truth: nx.MultiDiGraph) -> Comparison:
         """Agreement with a known graph over the same inputs, hidden nodes matched as well as they can be."""
@@ -149,6 +150,12 @@ class Structure:
             f"Structure: {topology.size} nodes and {len(topology.edges)} edges over {len(self.inputs)} inputs, "
             f"{self.rows} rows, {len(self.history)} epochs, {state}"
         )
+
+
+def mean_surprise(beliefs: Beliefs) -> float:
+    """Mean joint surprise, nats; infinite where a network diverges."""
+    with np.errstate(over="ignore"):
+        return float(beliefs.surprise.mean(dtype=np.float64))
 
 
 def settings_of(network: HGF) -> dict[str, Any]:

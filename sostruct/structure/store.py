@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from sostruct.graph import Journal, Topology, write_atomically, write_graph
 from sostruct.networks.hgf.filtering import BeliefState
 from sostruct.networks.hgf.network import HGF
 from sostruct.numerics import double_precision
-from sostruct.structure.result import Structure, rebuilt, settings_of
+from sostruct.structure.result import Structure, mean_surprise, rebuilt, settings_of
 
 NETWORK = "network.eqx"
 """The file that makes a run folder one of a belief network."""
@@ -61,11 +62,12 @@ def metrics(
 ) -> dict[str, Any]:
     """The run in numbers.
 
-    Counts of inputs, rows, nodes, edges, epochs and edits; `settled`; `surprise_per_step`, the mean joint surprise of
-    the rows it was grown on, and of the rows that follow as `heldout_surprise_per_step`, nats, each also of the graph
-    that it started from (`..._before`); `held`, at how many steps some node's posterior was no belief and its
-    prediction was held. Where the truth is known `edge_f1`, `edge_precision` and `edge_recall` of all edges, and
-    `hidden_...` of those that inputs by themselves do not have.
+    Counts of inputs, rows, nodes, edges, epochs and edits; `settled`; `held`, at how many steps some node's posterior
+    was no belief and its prediction was held; `surprise_per_step`, the mean joint surprise of the rows it was grown on,
+    and `heldout_surprise_per_step`, of the rows that follow, nats, each also of the graph that it started from
+    (`..._before`). Where a network diverges its surprise is infinite, written as None, and `diverged` is true. Where
+    the truth is known `edge_f1`, `edge_precision` and `edge_recall` of all edges, and `hidden_f1`, ... of those that
+    inputs by themselves do not have.
 
     Args:
         found: the result.
@@ -85,13 +87,15 @@ def metrics(
         "edits": sum(entry.accepted for entry in found.journal),
         "settled": found.settled,
         "held": int(found.network.filter(frame, strict=False).held.sum()),
-        "surprise_per_step_before": -before.log_evidence / found.rows,
+        "surprise_per_step_before": mean_surprise(before),
         "surprise_per_step": -found.log_evidence / found.rows,
     }
     if heldout is not None and len(heldout):
         followed = start.filter(heldout, start=before.last, strict=False)
-        numbers["heldout_surprise_per_step_before"] = float(followed.surprise.mean())
+        numbers["heldout_surprise_per_step_before"] = mean_surprise(followed)
         numbers["heldout_surprise_per_step"] = found.heldout_surprise_per_step(heldout)
+    endless = [name for name, value in numbers.items() if isinstance(value, float) and not math.isfinite(value)]
+    numbers |= dict.fromkeys(endless) | {"diverged": any(not name.endswith("before") for name in endless)}
     if truth is not None:
         compared = found.compare(truth)
         for view, agreement in (("edge", compared.edges), ("hidden", compared.hidden)):

@@ -24,9 +24,10 @@ OPTIONS = sorted(
 
 
 def chosen(group, option):
-    """The overrides that choose an option."""
-    scored, _, rule = group.partition("/")
-    place = [f"growth={rule}", f"network={option}"] if scored == "scorer" else [f"{group}={option}"]
+    """The overrides that choose an option; parts that depend on the network are chosen by it."""
+    first, _, rest = group.partition("/")
+    owner = {"scorer": f"growth={rest}", "restraint": "restraint=budget"}.get(first if rest else "")
+    place = [f"{group}={option}"] if owner is None else [owner, f"network={option}"]
     return [*place, *(["task.path=series.csv"] if option == "csv" else [])]
 
 
@@ -66,8 +67,8 @@ def test_every_option_composes_and_builds(task_of, csv, group, option):
     task = task_of(config)
     assert isinstance(task.load(config.seed), Task)
     rule = instantiate(config.growth, external=False)
-    if group == "growth" and option in catalogue.all_rules:
-        assert rule == catalogue.all_rules[option](), "not the rule of that name in growth.catalogue"
+    if group == "growth":
+        assert rule == getattr(catalogue, option)(), "not the rule of that name in growth.catalogue"
         assert instantiate(config.trigger, external=False) == rule.trigger
     if group == "restraint":
         assert len(rule.restraints) == len(config.restraint) == (option != "none")
