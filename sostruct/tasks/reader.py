@@ -74,11 +74,10 @@ class Table(AbstractTask):
         """
         path = Path(self.path)
         frame = self._timed(_read(path))
-        if frame.shape[1] < 2:
+        if not frame.shape[1]:
             raise DataError(
-                f"Cannot look for causes in {self.path!r}. This is because it holds {frame.shape[1]} column"
-                f"{'' if frame.shape[1] == 1 else 's'} of series ({listed(frame.columns)}), and a cause and its effect "
-                f"need one each. Try at least two, separated by commas."
+                f"Cannot use the file {self.path!r}. This is because it holds no column of series beside the times of "
+                f"the rows. Try at least one, separated by commas."
             )
         if self.by_row:
             check_index(frame.index, equally_spaced=False)

@@ -40,7 +40,7 @@ def swapped(stamps, one, other):
 DAYS = [str(day.date()) for day in pd.date_range("2020-01-01", periods=60)]
 
 FRAMES = {
-    "one column": (lambda frame: frame[["a"]], ["series.csv", "1 column"]),
+    "one column": (lambda frame: frame[["a"]], ["causes among 1 column", "two columns"]),
     "too few rows": (lambda frame: frame.head(15), ["15 rows", "16 rows", "max_lag=3"]),
     "no rows": (lambda frame: frame.head(0), ["series.csv", "no rows"]),
     "text": (lambda frame: frame.assign(c=["blue"] * 60), ["'c'", "blue", "not numeric"]),

@@ -169,6 +169,13 @@ def test_ones_own_series_with_gaps(small, workplace, series):
     assert set(load(workplace / "run").inputs) == set("abcde")
 
 
+def test_a_single_series(small, workplace, series):
+    series[["a"]].to_csv(workplace / "series.csv", index=False)
+    done = small(workplace / "run", "network=belief", "growth=none", "task.path=series.csv", task="csv")
+    assert done.code == 0, done.err
+    assert load(workplace / "run").inputs == ("a",)
+
+
 def test_a_truth_of_the_other_kind_is_no_truth(small, workplace):
     """Links with lags say nothing about hidden states, nor the other way round."""
     assert small(workplace / "one", "network=belief", "growth=none").code == 0

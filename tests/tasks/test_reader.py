@@ -87,8 +87,7 @@ def test_missing_values_infinities_and_truth_values(tmp_path: Path) -> None:
     assert frame["b"].tolist() == [np.inf] * 9 + [-np.inf]
     assert frame["c"].tolist() == [1.0] * 9 + [0.0]
     assert set(frame.dtypes) == {np.dtype(np.float64)}
-    with refused(DataError, "1 column"):
-        load(tmp_path, "a,\n1,\n")
+    assert list(load(tmp_path, "a,\n1,\n").columns) == ["a"]
 
 
 def test_names_are_kept(tmp_path: Path) -> None:
@@ -205,8 +204,7 @@ REFUSED: list[tuple[str | bytes, list[str]]] = [
     (b"\xef\xbb\xbf", ["empty"]),
     ('"', ["empty"]),
     ("a,b\n", ["no rows"]),
-    ("a\n1\n2\n", ["1 column ", "'a'"]),
-    ("time,a\n1,2\n2,3\n", ["1 column ", "'a'"]),
+    ("time\n1\n2\n", ["no column of series"]),
     ("a,b,a\n1,2,3\n", ["'a'", "more than one"]),
     ("a, b,b \n1,2,3\n", ["'b'", "more than one"]),
     ("a,,b\n1,2,3\n", ["number 2", "no name"]),
