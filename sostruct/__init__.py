@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sostruct.app.loading import load
     from sostruct.control.controller import Controller
-    from sostruct.control.run import Run, run
+    from sostruct.control.run import Run, run, stream
     from sostruct.discovery.estimator import CausalDiscovery, discover
     from sostruct.discovery.result import Discovery
     from sostruct.errors import BeliefError, ConfigError, DataError, GraphError, RunError, SostructError
@@ -56,6 +56,7 @@ _WHERE = {
     "read_graph": "sostruct.graph",
     "register_function": "sostruct.networks.hgf.couplings",
     "run": "sostruct.control.run",
+    "stream": "sostruct.control.run",
     "write_graph": "sostruct.graph",
 }
 
@@ -88,6 +89,7 @@ __all__ = [
     "read_graph",
     "register_function",
     "run",
+    "stream",
     "write_graph",
 ]
 

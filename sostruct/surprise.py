@@ -8,7 +8,8 @@ variance is estimated has almost no excess whatever its parents are, so excess i
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -196,27 +197,25 @@ def merged(parts: Sequence[Signals]) -> Signals:
     """
     if len(parts) == 1:
         return parts[0]
+
+    def over(name: str, of: Sequence[Any] = parts) -> NDArray[np.float64]:
+        total: NDArray[np.float64] = np.sum([np.asarray(getattr(one, name), np.float64) for one in of], 0)
+        return total
+
     count = [np.asarray(one.count, np.float64) for one in parts]
-    total = np.sum(count, 0)
     squared = np.sum([own * np.asarray(one.error) ** 2 for own, one in zip(count, parts, strict=True)], 0)
     sharp = np.sum([own * np.asarray(one.precision) for own, one in zip(count, parts, strict=True)], 0)
-    errors = [one.errors for one in parts if one.errors is not None]
-    sums = {name: np.sum([np.asarray(getattr(one, name)) for one in errors], 0) for name in _SUMMED}
-    rows = {name: np.concatenate([np.asarray(getattr(one, name)) for one in errors]) for name in _SAMPLED if errors}
-    return Signals(
-        surprise=np.sum([np.asarray(one.surprise) for one in parts], 0),
-        expected=np.sum([np.asarray(one.expected) for one in parts], 0),
-        error=np.sqrt(_ratio(squared, total)),
-        precision=_ratio(sharp, total),
-        count=total,
-        evidence=np.sum([np.asarray(one.evidence) for one in parts]),
-        gains=parts[-1].gains,
-        errors=None
-        if not errors
-        else ErrorSignals(
-            **sums, **rows, belief_mean=errors[-1].belief_mean, belief_variance=errors[-1].belief_variance
-        ),
-    )
+    found: Any = [one.errors for one in parts if one.errors is not None]
+    errors: Any = None
+    if found:
+        sums: Any = {name: over(name, found) for name in _SUMMED}
+        sums |= {name: np.concatenate([np.asarray(getattr(one, name)) for one in found]) for name in _SAMPLED}
+        last = found[-1]
+        errors = ErrorSignals(**sums, belief_mean=last.belief_mean, belief_variance=last.belief_variance)
+    sums = {name: over(name) for name in ("surprise", "expected", "count", "evidence")}
+    sums |= {"error": np.sqrt(_ratio(squared, sums["count"])), "precision": _ratio(sharp, sums["count"])}
+    whole: Signals = Signals(**sums, gains=parts[-1].gains, errors=errors)
+    return whole
 
 
 _SUMMED = (

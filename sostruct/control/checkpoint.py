@@ -18,6 +18,7 @@ import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import PyTree
+from numpy.typing import NDArray
 
 from sostruct.errors import RunError, SostructError
 from sostruct.graph import Capacity, Topology, write_atomically
@@ -39,6 +40,8 @@ class Header:
         sizes: bytes of every growing file that belong to these epochs.
         data: fingerprint of the prepared data.
         key: the run's random key data.
+        stream: rows of the chunks that a stream remembers, whose arrays follow those of the network; None for a run
+            over one data set.
     """
 
     epoch: int
@@ -47,10 +50,11 @@ class Header:
     sizes: Mapping[str, int]
     data: str
     key: tuple[int, ...]
+    stream: tuple[int, ...] | None = None
 
 
-def save(folder: Path, network: AbstractNetwork, header: Header) -> None:
-    """Replaces the folder's checkpoint."""
+def save(folder: Path, network: AbstractNetwork, header: Header, remembered: PyTree = None) -> None:
+    """Replaces the folder's checkpoint; `remembered` are the rows of a stream after the network."""
     line = {
         "schema": SCHEMA,
         "topology": json.loads(network.topology.to_json()),
@@ -60,11 +64,13 @@ def save(folder: Path, network: AbstractNetwork, header: Header) -> None:
     buffer = io.BytesIO()
     buffer.write(json.dumps(line, sort_keys=True).encode() + b"\n")
     eqx.tree_serialise_leaves(buffer, network.packed)
+    for leaf in jax.tree.leaves(remembered):
+        np.save(buffer, np.asarray(leaf), allow_pickle=False)
     write_atomically(folder / CHECKPOINT, buffer.getvalue())
 
 
-def restore(folder: Path, blank: AbstractNetwork) -> tuple[AbstractNetwork, Header]:
-    """The network and header of a folder's checkpoint.
+def restore(folder: Path, blank: AbstractNetwork) -> tuple[AbstractNetwork, Header, list[NDArray[Any]]]:
+    """The network and header of a folder's checkpoint, and the arrays of what its stream remembers.
 
     Args:
         folder: a run folder with a checkpoint.
@@ -91,14 +97,18 @@ def restore(folder: Path, blank: AbstractNetwork) -> tuple[AbstractNetwork, Head
         try:
             topology = Topology.from_json(json.dumps(line.pop("topology")))
             network = blank.at_capacity(capacity_from_dict(line.pop("capacity"))).at_topology(topology)
-            header = Header(**line | {"key": tuple(line["key"])})
+            stream = line.get("stream")
+            header = Header(**line | {"key": tuple(line["key"]), "stream": None if stream is None else tuple(stream)})
             with double_precision(network.needs_double):
                 packed = eqx.tree_deserialise_leaves(handle, network.packed)
+            arrays = []
+            while header.stream is not None and handle.peek(1):
+                arrays.append(np.load(handle, allow_pickle=False))
         except (SostructError, RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
             raise RunError(
                 f"Cannot resume {folder}. This is because its checkpoint is damaged: {error}. Try a new run."
             ) from error
-    return network.with_packed(packed), header
+    return network.with_packed(packed), header, arrays
 
 
 def fingerprint(data: PyTree) -> str:

@@ -40,6 +40,13 @@ class SignalHistory:
         self.columns: tuple[str, ...] = COLUMNS
         self._nodes: list[tuple[str, ...]] = []
         self._epochs: list[NDArray[np.float64]] = []
+        self._forgotten = 0
+
+    def forget(self, keep: int) -> None:
+        """Drops all but the last `keep` epochs; the others keep their numbers."""
+        gone = max(0, len(self._epochs) - keep)
+        self._forgotten += gone
+        del self._epochs[:gone], self._nodes[:gone]
 
     def record(self, nodes: Sequence[str], signals: Signals) -> None:
         """Adds an epoch.
@@ -75,11 +82,11 @@ class SignalHistory:
 
     def nodes(self, epoch: int) -> tuple[str, ...]:
         """The nodes that the graph had in an epoch."""
-        return self._nodes[epoch]
+        return self._nodes[epoch - self._forgotten]
 
     def lines(self, epoch: int) -> Iterator[str]:
         """The rows of one epoch as CSV lines, floats exact."""
-        for node, values in zip(self._nodes[epoch], self._epochs[epoch].tolist(), strict=True):
+        for node, values in zip(self.nodes(epoch), self._epochs[epoch - self._forgotten].tolist(), strict=True):
             yield ",".join((str(epoch), quote(node), *map(repr, values))) + "\n"
 
     @classmethod
@@ -114,7 +121,7 @@ class SignalHistory:
         import pandas as pd
 
         values = np.concatenate(self._epochs) if self._epochs else np.zeros((0, len(self.columns) - 2))
-        index = np.repeat(np.arange(len(self._epochs)), [len(nodes) for nodes in self._nodes])
+        index = np.repeat(np.arange(self._forgotten, len(self)), [len(nodes) for nodes in self._nodes])
         return pd.DataFrame(
             {"epoch": index, "node": [node for nodes in self._nodes for node in nodes]}
             | {name: values[:, column] for column, name in enumerate(self.columns[2:])}
@@ -122,10 +129,10 @@ class SignalHistory:
 
     def total(self, epoch: int) -> float:
         """Surprise of all nodes together after an epoch, nats."""
-        return math.fsum(self._epochs[epoch][:, 0].tolist())
+        return math.fsum(self._epochs[epoch - self._forgotten][:, 0].tolist())
 
     def __len__(self) -> int:
-        return len(self._epochs)
+        return self._forgotten + len(self._epochs)
 
 
 def quote(text: str) -> str:

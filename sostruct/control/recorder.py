@@ -7,7 +7,12 @@ process dies, the folder is the last checkpoint plus bytes that `resume` cuts of
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxtyping import PyTree
+from numpy.typing import NDArray
 
 from sostruct.control.appended import AppendedFile
 from sostruct.control.checkpoint import CHECKPOINT, Header, restore, save
@@ -18,6 +23,17 @@ from sostruct.networks.base import AbstractNetwork
 
 JOURNAL = "journal.jsonl"
 SIGNALS = "signals.csv"
+
+
+class Restored(NamedTuple):
+    """A run as its folder has it; `arrays` are the leaves of the rows that a stream remembers."""
+
+    recorder: Recorder
+    network: AbstractNetwork
+    header: Header
+    journal: Journal
+    history: SignalHistory
+    arrays: Sequence[NDArray[Any]]
 
 
 class Recorder:
@@ -51,9 +67,7 @@ class Recorder:
         return recorder
 
     @classmethod
-    def resumed(
-        cls, folder: Path, blank: AbstractNetwork, data: str, key: tuple[int, ...]
-    ) -> tuple[Recorder, AbstractNetwork, Header, Journal, SignalHistory]:
+    def resumed(cls, folder: Path, blank: AbstractNetwork, data: str, key: tuple[int, ...]) -> Restored:
         """Cuts a folder's files back to its checkpoint and returns the run as it was then.
 
         Args:
@@ -65,7 +79,7 @@ class Recorder:
         Raises:
             RunError: the checkpoint is unreadable, of another schema version, of other data, or of another key.
         """
-        network, header = restore(folder, blank)
+        network, header, arrays = restore(folder, blank)
         if header.data != data:
             raise RunError(
                 f"Cannot resume {folder}. This is because it was run on other data than those now at hand. Try the "
@@ -84,19 +98,29 @@ class Recorder:
             raise RunError(
                 f"Cannot resume {folder}. This is because its files were changed: {error}. Try a new run."
             ) from error
-        return cls(folder, journal_file, signals_file), network, header, Journal.read(journal_file.path), history
+        recorder = cls(folder, journal_file, signals_file)
+        return Restored(recorder, network, header, Journal.read(journal_file.path), history, arrays)
 
     def record(
-        self, network: AbstractNetwork, entries: Sequence[Entry], history: SignalHistory, header: Header
+        self,
+        network: AbstractNetwork,
+        entries: Sequence[Entry],
+        history: SignalHistory,
+        header: Header,
+        remembered: PyTree = None,
     ) -> None:
-        """Adds one epoch: its decisions and signals, then the checkpoint that vouches for them."""
+        """Adds one epoch: its decisions and signals, then the checkpoint that vouches for them.
+
+        Args:
+            network: as the run goes on from; of a stream, before the first remembered row.
+            entries: the epoch's decisions.
+            history: the signals, this epoch's last.
+            header: what the checkpoint says; sizes are filled in.
+            remembered: the rows that a stream remembers.
+        """
         self._journal.append("".join(to_lines(entries)))
         # which columns there are is known after the first epoch
         first = "" if self._signals.size else history.header
         self._signals.append(first + "".join(history.lines(header.epoch - 1)))
         sizes = {JOURNAL: self._journal.size, SIGNALS: self._signals.size}
-        save(
-            self.folder,
-            network,
-            Header(header.epoch, header.settled, header.rule, sizes, header.data, header.key),
-        )
+        save(self.folder, network, replace(header, sizes=sizes), remembered)

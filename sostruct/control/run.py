@@ -11,7 +11,7 @@ many runs together.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -26,14 +26,18 @@ from sostruct.control.checkpoint import CHECKPOINT, Header, fingerprint
 from sostruct.control.controller import Controller
 from sostruct.control.history import SignalHistory
 from sostruct.control.recorder import Recorder
-from sostruct.errors import ConfigError
+from sostruct.control.stream import Stream, cut, joined, length
+from sostruct.errors import ConfigError, RunError
 from sostruct.graph import Edits, Entry, Journal
-from sostruct.growth.base import Proposal
+from sostruct.growth.base import Proposal, State
 from sostruct.growth.counterfactual import Pricing
 from sostruct.networks.base import AbstractNetwork
 from sostruct.surprise import Signals
 
 _fold_in = jax.jit(jax.random.fold_in)
+
+_REMEMBERED = 1000
+"""Epochs and decisions of a stream that stay in memory."""
 
 _Refused = TypeVar("_Refused", Entry, Proposal)
 
@@ -52,9 +56,9 @@ class EpochReport:
     edges: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
-    """A finished or paused run.
+    """A finished or paused run, which may go on with a stream (`observe`).
 
     Attributes:
         network: the network after the last epoch.
@@ -65,6 +69,11 @@ class Run:
         epochs: epochs completed.
         signals: what the last epoch reported; None when a resumed run had nothing left to do.
         settled: whether the last epoch was a fixed point: nothing was worth editing and nothing was being waited for.
+        controller: the growth rule and its limits.
+        rule: the growth rule's state.
+        key: random key of the whole run.
+        recorder: keeps its folder, or None.
+        stream: the remembered end of the stream it observes, or None before the first chunk.
     """
 
     network: AbstractNetwork
@@ -74,6 +83,59 @@ class Run:
     epochs: int
     signals: Signals | None
     settled: bool
+    controller: Controller = field(repr=False)
+    rule: State = field(repr=False)
+    key: PRNGKeyArray = field(repr=False)
+    recorder: Recorder | None = field(default=None, repr=False)
+    stream: Stream | None = field(default=None, repr=False)
+
+    def observe(self, chunk: Any, *, on_epoch: Callable[[EpochReport], None] | None = None) -> Run:
+        """Goes on with the next rows of a live stream: one epoch over them, and edits where they are worth it.
+
+        Evidence accumulates: edits are priced over all rows that are remembered (`Stream`), those of the run before the
+        first chunk among them, or over recent ones alone where the past is over. What is kept in memory is bounded;
+        with a folder, every decision is on disk, and `stream(..., folder=...)` goes on after a restart. Chunks of equal
+        length share a compiled program.
+
+        Args:
+            chunk: rows as `network.prepare` takes them, in the order of time.
+            on_epoch: called after the epoch.
+
+        Returns:
+            This run, with network, journal, history and signals as they are now.
+
+        Raises:
+            ConfigError: the network cannot follow a stream.
+            DataError: the chunk cannot be used; nothing has changed then.
+        """
+        data = self.network.prepare(getattr(chunk, "frame", chunk))
+        if self.stream is None:
+            self.stream = _following(self)
+        own = _fold_in(self.key, self.epochs)
+        nodes = self.network.nodes
+        signals = self.stream.take(data, own)
+        self.history.record(nodes, signals)
+        pricing = self.stream.pricing(own, str(self.epochs))
+        growth = self.controller.growth
+        proposals, rule = growth.propose(self.stream.network, signals, self.rule, evaluate=pricing, key=own)
+        taken, refused = self.controller.settle(proposals)
+        if taken:
+            self.stream.edit([edit for one in taken for edit in one.edits], taken[0].since, own)
+        entries = [_entry(self.epochs, one, True) for one in taken]
+        entries += [_entry(self.epochs, one, False) for one in refused]
+        self.journal.extend(entries)
+        self.network, self.data, self.signals, self.rule = self.stream.network, data, signals, rule
+        self.epochs, self.settled = self.epochs + 1, False
+        if self.recorder is not None:
+            header = Header(self.epochs, False, rule, {}, "", _key_data(self.key), tuple(self.stream.lengths))
+            remembered = joined(self.stream.chunks)
+            self.recorder.record(self.stream.starts[0], entries, self.history, header, remembered)
+        self.history.forget(_REMEMBERED)
+        self.journal.forget(_REMEMBERED)
+        if on_epoch is not None:
+            edges = len(self.network.topology.edges)
+            on_epoch(EpochReport(self.epochs - 1, self.epochs, self.history.total(self.epochs - 1), len(taken), edges))
+        return self
 
     def graph_at(self, epoch: int) -> nx.MultiDiGraph:
         """The graph after the edits of this epoch and those before it, for networkx; -1 gives the start."""
@@ -156,7 +218,8 @@ def loop(
     if folder is not None:
         mark = fingerprint(data)
         if (folder / CHECKPOINT).exists():
-            recorder, network, header, journal, history = Recorder.resumed(folder, network, mark, _key_data(key))
+            restored = Recorder.resumed(folder, network, mark, _key_data(key))
+            recorder, network, header, journal, history, _ = restored
             state, start, settled = dict(header.rule), header.epoch, header.settled
         else:
             recorder = Recorder.fresh(folder, network)
@@ -180,7 +243,61 @@ def loop(
         if on_epoch is not None:
             edges = len(network.topology.edges)
             on_epoch(EpochReport(epoch, epochs, history.total(epoch), len(taken), edges))
-    return Run(network, data, journal, history, len(history), signals, settled)
+    return Run(network, data, journal, history, len(history), signals, settled, controller, state, key, recorder)
+
+
+def stream(
+    network: AbstractNetwork,
+    controller: Controller,
+    *,
+    limit: int = 1000,
+    shortest: int = 100,
+    key: PRNGKeyArray | None = None,
+    folder: Path | None = None,
+) -> Run:
+    """A run without data of its own, to `observe` a stream from its first row, or from where its folder left off.
+
+    Args:
+        network: where the graph starts.
+        controller: the growth rule and its limits.
+        limit: most rows remembered.
+        shortest: fewest rows over which an edit is priced.
+        key: as in `run`.
+        folder: as in `run`.
+
+    Raises:
+        ConfigError: the network cannot follow a stream, or the limits do not fit each other.
+        RunError: the folder cannot be written or continued.
+    """
+    key = jax.random.key(0) if key is None else key
+    live, state = Stream(network, limit, shortest), controller.growth.init(network)
+    journal, history, recorder = Journal(network.topology), SignalHistory(), None
+    if folder is not None and (folder / CHECKPOINT).exists():
+        restored = Recorder.resumed(folder, network, "", _key_data(key))
+        recorder, network, header, journal, history, arrays = restored
+        if header.stream is None:
+            raise RunError(
+                f"Cannot observe a stream in {folder}. This is because a run over one data set is there. Try another "
+                "folder."
+            )
+        live.replay(network, cut(network.prepare(*arrays), header.stream), _fold_in(key, header.epoch))
+        state = dict(header.rule)
+        history.forget(_REMEMBERED)
+        journal.forget(_REMEMBERED)
+    elif folder is not None:
+        recorder = Recorder.fresh(folder, network)
+    return Run(live.network, None, journal, history, len(history), None, False, controller, state, key, recorder, live)
+
+
+def _following(finished: Run) -> Stream:
+    """The remembered end of a run over one data set, in chunks."""
+    live = Stream(finished.network.begun())
+    size = live.shortest
+    rows = length(finished.data)
+    sizes = [rows % size] * (rows % size > 0) + [size] * (rows // size)
+    for chunk in cut(finished.data, sizes):
+        live.take(chunk, finished.key)
+    return live
 
 
 class _Refusals:

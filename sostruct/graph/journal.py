@@ -164,6 +164,17 @@ class Journal:
         for entry in entries:
             self.record(entry)
 
+    def forget(self, keep: int) -> None:
+        """Folds all but about the last `keep` decisions into the start, whole epochs at a time: for a history without
+        end, whose whole is on disk."""
+        first = len(self._entries) - keep
+        while 0 < first < len(self._epochs) and self._epochs[first] == self._epochs[first - 1]:
+            first -= 1
+        if first > 0:
+            self.start = self._replay_entries(first)
+            del self._entries[:first], self._epochs[:first]
+            self._replayed = (0, self.start)
+
     @property
     def entries(self) -> tuple[Entry, ...]:
         """Every decision, in order."""

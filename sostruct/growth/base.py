@@ -40,6 +40,21 @@ class Evaluate(abc.ABC):
     def bench(self) -> Workbench:
         """Where components of a belief network are filtered."""
 
+    @property
+    @abc.abstractmethod
+    def signals(self) -> Signals | None:
+        """What epochs over the same data reported, where that is not what the rule is given."""
+
+    @property
+    @abc.abstractmethod
+    def narrower(self) -> Sequence[Evaluate]:
+        """The same over ever more recent parts of a stream, to be asked where the whole knows nothing better."""
+
+    @property
+    @abc.abstractmethod
+    def since(self) -> int:
+        """The remembered chunk of a stream with which these data begin."""
+
     @abc.abstractmethod
     def first(self, share: float) -> Evaluate:
         """The same on the first `share` of the data's steps."""
@@ -56,6 +71,7 @@ class Proposal:
         wanted: whether the rule asks for it.
         reason: why, or why not, in words.
         touches: as in `Candidate`.
+        since: the remembered chunk of a stream from which on it is meant: what came before is then forgotten.
     """
 
     target: str
@@ -64,6 +80,7 @@ class Proposal:
     wanted: bool
     reason: str
     touches: frozenset[str] = frozenset()
+    since: int = 0
 
     @classmethod
     def of(cls, candidate: Candidate, wanted: bool, reason: str) -> Proposal:

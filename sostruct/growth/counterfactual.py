@@ -9,7 +9,7 @@ faster).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import final
 
@@ -28,6 +28,7 @@ from sostruct.networks.hgf.network import HGF
 from sostruct.networks.hgf.packed import Observations
 from sostruct.networks.hgf.workbench import Workbench, unsuitable
 from sostruct.numerics import double_precision
+from sostruct.surprise import Signals
 
 _LARGE = 64
 """Nodes from which candidates run in sequence rather than vmapped."""
@@ -47,6 +48,10 @@ class Pricing(Evaluate):
         key: used for every candidate and the incumbent alike.
         mark: says which data these are; prices of other data are remembered apart.
         running: whether epochs continue from the network's state rather than begin afresh.
+        signals: what epochs over these data reported, where that is not what the rule is given.
+        narrower: the same over more recent parts of a stream.
+        since: the remembered chunk of a stream with which the data begin.
+        looks: how often the data have been looked at while they came.
     """
 
     network: AbstractNetwork
@@ -54,6 +59,10 @@ class Pricing(Evaluate):
     key: PRNGKeyArray
     mark: str = ""
     running: bool = False
+    signals: Signals | None = None
+    narrower: Sequence[Evaluate] = ()
+    since: int = 0
+    looks: int = 1
 
     def __call__(self, bundles: Sequence[Sequence[AbstractEdit]]) -> NDArray[np.float64]:
         """Log evidence with each bundle of edits minus log evidence without [bundle], nats.
@@ -78,7 +87,8 @@ class Pricing(Evaluate):
                 "Cannot price the components of this network. This is because it is no belief network. Try scorers "
                 "and prices made for it."
             )
-        return Workbench(self.network, self.data, mark=self.mark, running=self.running)
+        recent = self.since > 0
+        return Workbench(self.network, self.data, mark=self.mark, running=self.running, recent=recent, looks=self.looks)
 
     def first(self, share: float) -> Pricing:
         """The same on the first `share` of the steps.
@@ -94,7 +104,7 @@ class Pricing(Evaluate):
         steps = max(1, round(share * len(self.data.inputs)))
         elapsed = self.data.time_steps
         some = Observations(self.data.inputs[:steps], None if elapsed is None else elapsed[:steps])
-        return Pricing(self.network, some, self.key, f"{self.mark}:{steps}", self.running)
+        return replace(self, data=some, mark=f"{self.mark}:{steps}", narrower=())
 
 
 def evaluate(

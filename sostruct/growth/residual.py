@@ -10,6 +10,10 @@ that an edit touches, with the parameters of its neighbourhood fitted, less what
 with T steps (Schwarz 1978) and K the number of candidates of the same sort: the best of K is the best by chance, too.
 A mis-set tonic volatility looks like a missing parent, so parameters come first: no structure is priced on a component
 whose parameters are not at their best.
+
+On a stream, every chunk is another look, and the best of L looks costs ln L. Where only the recent part of a stream
+asks for an edit, the graph as it stands has its parameters from the past for nothing, while the graph after the edit pays
+1/2 ln T for every parameter that is fitted anew, and for the past that is forgotten.
 """
 
 from __future__ import annotations
@@ -73,6 +77,8 @@ class Residual(AbstractScorer):
         slack: nats by which a candidate may miss its price at its starting values and still be fitted.
         margin: nats that a volatility parent of anything but an input or its state must win by on top.
         tolerance: nats that new parameters must win by.
+        regime: nats on top for whatever only the recent part of a stream asks for: it was chosen among several parts,
+            and the past is forgotten for it.
 
     Raises:
         ConfigError: a setting is not one there is.
@@ -84,6 +90,7 @@ class Residual(AbstractScorer):
     slack: float = 30.0
     margin: float = 20.0
     tolerance: float = 0.2
+    regime: float = 5.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "moves", tuple(self.moves))
@@ -142,6 +149,8 @@ class _Search:
         self.refused: dict[str, float] = dict(state["refused"])
         self.asked: dict[str, float] = {}
         self.log_steps = math.log(max(bench.steps, 2))
+        self.looks = math.log(bench.looks)
+        self.best: dict[str, float] = {}
 
     def remembered(self) -> State:
         """What holds as long as components stay as they are."""
@@ -160,18 +169,34 @@ class _Search:
         for number, before, (values, after_fit) in zip(waiting, now, fits, strict=True):
             own = self.parts[number]
             gain = after_fit - (before if math.isfinite(before) else -1e6)
-            if not gain > self.rule.tolerance:
+            cost = self._toll(len(free_knobs(own)))
+            if not self.bench.recent:
+                self.best[self.mark[number]] = max(float(before), after_fit)
+            if not gain > cost:
                 self.fitted.add(self.mark[number])
                 continue
             edits = _settings(own, values)
             after = Component(apply(own.topology, edits), own.inputs)
             self.fitted.add(_signature(after, self.bench.mark))
-            found.append(Candidate(own.inputs[0], edits, gain, own.nodes))
+            found.append(Candidate(own.inputs[0], edits, gain - cost if self.bench.recent else gain, own.nodes))
         return found
+
+    def _toll(self, knobs: int) -> float:
+        """Nats that new parameters must win by: hardly any over one data set; more than chance where data keep coming;
+        what another regime costs where only the recent past asks for them."""
+        if self.bench.recent:
+            return 0.5 * knobs * self.log_steps + self.rule.regime + self.looks
+        return max(self.rule.tolerance, float(knobs)) if self.bench.running else self.rule.tolerance
+
+    def _evidence(self, own: Component) -> float:
+        """Log evidence of a component of the graph, its parameters at their best where they were fitted."""
+        found = float(self.bench.evidence([own])[0])
+        mark = self.mark[self.owner[next(iter(own.nodes))]]
+        return max(found, self.best.get(mark, found)) if math.isfinite(found) else found
 
     def structure(self) -> list[Candidate]:
         """Edits worth their price, and the best of those that are not."""
-        ready = {number for number, mark in enumerate(self.mark) if mark in self.fitted}
+        ready = {number for number, mark in enumerate(self.mark) if self.bench.recent or mark in self.fitted}
         moves = [move for move in self._moves() if move.name in self.rule.moves]
         rivals = Counter(move.name for move in moves)
         regions: list[tuple[str, _Region]] = []
@@ -184,6 +209,8 @@ class _Search:
                 self.asked[mark] = self.refused[mark]
                 continue
             region = self._region([self.parts[number] for number in touched], move)
+            if region is not None and self.bench.recent:
+                region.added = sum(len(_near(own, move)) for own in region.after)
             if region is not None:
                 regions.append((mark, region))
         self._roughly([region for _, region in regions])
@@ -236,7 +263,7 @@ class _Search:
                 )
                 trials.append(Trial(self.bench.sketch(own), knobs, values))
                 owners.append(region)
-        base = {id(region): float(np.sum(self.bench.evidence(region.before))) for region in regions}
+        base = {id(region): math.fsum(self._evidence(one) for one in region.before) for region in regions}
         gains: dict[int, float] = {}
         for region, trial, found in zip(owners, trials, self.bench.filter(trials), strict=True):
             best = int(np.argmax(np.where(np.isfinite(found), found, -np.inf)))
@@ -251,7 +278,8 @@ class _Search:
 
         def price(region: _Region) -> float:
             own = region.move
-            cost = 0.5 * self.log_steps * region.added + math.log(rivals[own.name])
+            cost = 0.5 * self.log_steps * region.added + math.log(rivals[own.name]) + self.looks
+            cost += self.rule.regime if self.bench.recent else 0.0
             return region.gain - cost - (self.rule.margin if own.deep else 0.0)
 
         waiting = sorted(regions, key=lambda entry: -price(entry[1]))
@@ -292,13 +320,13 @@ class _Search:
         wanted, owners = [], []
         for region in regions:
             for own in region.after:
-                knobs = _near(own, region)
+                knobs = _near(own, region.move)
                 if knobs:
                     wanted.append((own, knobs, region.values))
                     owners.append((id(region), id(own)))
         fits = dict(zip(owners, self._best(wanted), strict=True))
         for region in regions:
-            gain = -float(np.sum(self.bench.evidence(region.before)))
+            gain = -math.fsum(self._evidence(one) for one in region.before)
             for own in region.after:
                 if (id(region), id(own)) in fits:
                     values, evidence = fits[id(region), id(own)]
@@ -325,12 +353,11 @@ class _Search:
         return best
 
 
-def _near(own: Component, region: _Region) -> tuple[Knob, ...]:
-    """The knobs of nodes that a move names, of inputs right below them, and of edges between."""
-    names = set(region.move.named)
-    names |= {edge.target for name in region.move.named if name in own.topology for edge in own.topology.children(name)}
-    values = {place if isinstance(place, str) else place[1] for place, _ in region.values}
-    names |= values
+def _near(own: Component, move: Move) -> tuple[Knob, ...]:
+    """The knobs of nodes that a move names or tries at other values, of nodes right below them, and between them."""
+    names = set(move.named)
+    names |= {edge.target for name in move.named if name in own.topology for edge in own.topology.children(name)}
+    names |= {place if isinstance(place, str) else place[1] for row in move.grid for place, _ in row}
     return tuple(
         knob
         for knob in free_knobs(own)

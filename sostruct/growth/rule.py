@@ -8,7 +8,7 @@ exactly the part it controls for (`catalogue.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast, final
 
 from jaxtyping import PRNGKeyArray
@@ -58,15 +58,29 @@ class GrowthRule(AbstractGrowthRule):
             held = [restraint.rest(own) for restraint, own in zip(self._restraints, state["restraints"], strict=True)]
             waiting = not self.trigger.exhausted(trigger)
             return (), {**state, "trigger": trigger, "restraints": held, "waiting": waiting}
+        proposals, scorer, waiting, restrained = self._considered(evaluate, signals, state, network, key)
+        for view in evaluate.narrower:
+            if any(proposal.wanted for proposal in proposals):
+                break
+            proposals, scorer, waiting, restrained = self._considered(view, signals, state, network, key)
+        return proposals, {"trigger": trigger, "scorer": scorer, "restraints": restrained, "waiting": waiting}
+
+    def _considered(
+        self, evaluate: Evaluate, signals: Signals, state: State, network: AbstractNetwork, key: PRNGKeyArray
+    ) -> tuple[Sequence[Proposal], State, bool, list[State]]:
+        """Proposals over some data, the scorer's state, whether anything waits, and the restraints' states."""
         seen = evaluate if self.accept.seen == 1.0 else evaluate.first(self.accept.seen)
-        candidates, scorer = self.scorer.score(network, signals, state["scorer"], evaluate=seen, key=key)
+        patterns = signals if evaluate.signals is None else evaluate.signals
+        candidates, scorer = self.scorer.score(network, patterns, state["scorer"], evaluate=seen, key=key)
         proposals = self.accept.judge(candidates, evaluate=evaluate)
+        if evaluate.since:
+            proposals = [replace(proposal, since=evaluate.since) for proposal in proposals]
         waiting, restrained = False, []
         for restraint, own in zip(self._restraints, state["restraints"], strict=True):
             proposals, pending, after = restraint.hold(proposals, network, own)
             waiting = waiting or pending
             restrained.append(after)
-        return proposals, {"trigger": trigger, "scorer": scorer, "restraints": restrained, "waiting": waiting}
+        return proposals, scorer, waiting, restrained
 
     def waiting(self, state: State) -> bool:
         """True while the trigger has yet to fire or a restraint holds back something it will let go."""

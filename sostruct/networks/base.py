@@ -74,6 +74,12 @@ class AbstractNetwork(eqx.Module):
 
     @property
     @abc.abstractmethod
+    def sequential(self) -> bool:
+        """Whether prepared data are arrays with a row per step, so that an epoch over a chunk of a stream goes on where
+        the one before ended; if not, they sum a whole series up."""
+
+    @property
+    @abc.abstractmethod
     def nodes(self) -> tuple[str, ...]:
         """Names of the rows of `Signals`, in order."""
 
@@ -103,7 +109,10 @@ class AbstractNetwork(eqx.Module):
 
     @abc.abstractmethod
     def prepare(self, data: Any) -> PyTree:
-        """What `epoch` consumes, computed once per run from the user's data."""
+        """What `epoch` consumes, computed once per run from the user's data.
+
+        A sequential network takes back the arrays of what it returned, one argument each.
+        """
 
     @abc.abstractmethod
     def edited(self, edits: Sequence[AbstractEdit], *, key: PRNGKeyArray) -> "AbstractNetwork":

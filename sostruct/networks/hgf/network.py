@@ -254,6 +254,11 @@ class HGF(AbstractNetwork):
         wiring = self.packed.wiring
         return self.with_packed(PackedHGF(wiring, initial(self.packing, wiring.parameters, wiring.options)))
 
+    @property
+    def sequential(self) -> bool:
+        """True: its state goes on from chunk to chunk."""
+        return True
+
     def begun(self) -> HGF:
         """The network with its initial beliefs."""
         return self.reset()

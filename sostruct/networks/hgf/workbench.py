@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
 from sostruct.graph import AbstractEdit, EdgeKey, Topology, apply
+from sostruct.graph.packing import power_of_two
 from sostruct.networks.hgf import dense
 from sostruct.networks.hgf.components import Component, Floats, Sketch, components, sketch
 from sostruct.networks.hgf.layout import INPUT_COPARENTS, VOLATILITY
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 LANES = (8, 32)
 """Variants per compiled call, few or many: enough to fill the vector units, few enough to stay in the cache."""
+
+_SHORTEST = 128
+"""Steps to which the shortest streams are padded."""
 
 Knob: TypeAlias = tuple[str | EdgeKey, str]
 """A number of a graph: (node, parameter) or (edge, "strength")."""
@@ -56,13 +60,25 @@ class Workbench:
         network: whose settings and inputs hold; beliefs are taken from its state where `running`.
         data: as `HGF.prepare` makes it.
         mark: says which data these are.
-        running: whether passes continue from the network's beliefs rather than begin afresh.
+        running: whether passes continue from the network's beliefs rather than begin afresh. Data then grow, and are
+            padded to powers of two so that few lengths are compiled.
+        recent: whether the data are but the recent part of what is known.
+        looks: how often the data have been looked at while they came.
 
     Raises:
         ConfigError: the network filters in a way that the dense schedule does not offer.
     """
 
-    def __init__(self, network: HGF, data: Observations, *, mark: str = "", running: bool = False) -> None:
+    def __init__(
+        self,
+        network: HGF,
+        data: Observations,
+        *,
+        mark: str = "",
+        running: bool = False,
+        recent: bool = False,
+        looks: int = 1,
+    ) -> None:
         why = unsuitable(network)
         if why is not None:
             raise ConfigError(
@@ -71,8 +87,13 @@ class Workbench:
                 "(accept=counterfactual)."
             )
         self.network, self.mark = network, mark
+        self.running, self.recent, self.looks = running, recent, looks
         self.inputs = np.asarray(data.inputs, np.float64)
-        self.time_steps = None if data.time_steps is None else np.asarray(data.time_steps, np.float64)
+        time_steps = None if data.time_steps is None else np.asarray(data.time_steps, np.float64)
+        more = power_of_two(self.steps, _SHORTEST) - self.steps if running else 0
+        self._series = np.pad(self.inputs, ((0, more), (0, 1)), constant_values=np.nan)
+        self._series[:, -1] = np.nan
+        self._time_steps = None if time_steps is None else np.pad(time_steps, (0, more), constant_values=1.0)
         self.columns = {name: number for number, name in enumerate(network.inputs)}
         self.believed = _believed(network) if running else {}
         self.filtered = 0
@@ -165,7 +186,7 @@ class Workbench:
         columns = np.array(
             [[self.columns[name] for name in one.inputs] + [-1] * (one.width - len(one.inputs)) for one in sketches]
         )
-        series = np.concatenate([self.inputs, np.full((self.steps, 1), np.nan)], 1)[:, columns[which].T]
+        series = self._series[:, columns[which].T]
         lanes_of = dense.Lanes(
             parameters,
             beliefs=beliefs,
@@ -176,7 +197,7 @@ class Workbench:
             **tables,
         )
         with double_precision(self.network.needs_double):
-            return np.asarray(dense.log_evidence(lanes_of, series, self.time_steps), np.float64)
+            return np.asarray(dense.log_evidence(lanes_of, series, self._time_steps), np.float64)
 
 
 def unsuitable(network: HGF) -> str | None:

@@ -108,6 +108,11 @@ class LaggedNetwork(AbstractNetwork):
         """The series, in the order of the data's columns."""
         return self.terms.variables
 
+    @property
+    def sequential(self) -> bool:
+        """False: its data are sufficient statistics."""
+        return False
+
     def begun(self) -> LaggedNetwork:
         """Itself: an epoch computes everything from the data."""
         return self
