@@ -12,8 +12,8 @@ A mis-set tonic volatility looks like a missing parent, so parameters come first
 whose parameters are not at their best.
 
 On a stream, every chunk is another look, and the best of L looks costs ln L. Where only the recent part of a stream
-asks for an edit, the graph as it stands has its parameters from the past for nothing, while the graph after the edit pays
-1/2 ln T for every parameter that is fitted anew, and for the past that is forgotten.
+asks for an edit, the graph as it stands has its parameters from the past for nothing, and the graph after the edit pays
+for the past that is forgotten and gets nothing back for parameters that go.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ class _Search:
                 continue
             region = self._region([self.parts[number] for number in touched], move)
             if region is not None and self.bench.recent:
-                region.added = sum(len(_near(own, move)) for own in region.after)
+                region.added = max(region.added, 0)
             if region is not None:
                 regions.append((mark, region))
         self._roughly([region for _, region in regions])
