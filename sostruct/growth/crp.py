@@ -29,7 +29,7 @@ from sostruct.growth.base import Evaluate, State
 from sostruct.growth.score import AbstractScorer
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.mixture.conjugate import Prior
-from sostruct.networks.mixture.moves import begin, births, born, death, split
+from sostruct.networks.mixture.moves import absorb, begin, births, born, death, split
 from sostruct.networks.mixture.network import MixtureNetwork
 from sostruct.networks.mixture.packed import MixtureGains
 from sostruct.surprise import Signals
@@ -58,7 +58,8 @@ class CRP(AbstractScorer):
         births: places run after every epoch.
         splits: splits run after every epoch, of the widest components that had points in it.
         moves: components that are tried with another beginning after every epoch, of those that began with it.
-        merges: merges run after every epoch, the best in closed form.
+        merges: merges run after every epoch, the best in closed form, and as many of the components that shared most
+            points without regard to what they have seen before.
         deaths: deaths run after every epoch, of the components that had the fewest points in it. What a component knows
             from before the epoch is lost, so its death must also outbid what a birth in its place would cost; one that
             remembers less than a point has nothing to lose, and its place is paid back.
@@ -106,7 +107,7 @@ class CRP(AbstractScorer):
         merges = sorted(
             network.candidates(signals, best=1, moves=frozenset({"prune"})), key=lambda candidate: -candidate.nats
         )[: self.merges]
-        deaths = self._deaths(network, gains)
+        deaths = [*self._deaths(network, gains), *self._absorptions(network, gains)]
         others = [
             *self._births(network, gains),
             *self._splits(network, gains),
@@ -171,6 +172,21 @@ class CRP(AbstractScorer):
             name = network.components[slot]
             own = 0.0 if gains.fresh[slot] else float(worth[slot] if known[slot] >= 1.0 else -worth[slot])
             found.append(replace(_candidate(name, death(name), network), nats=own))
+        return found
+
+    def _absorptions(self, network: MixtureNetwork, gains: MixtureGains) -> list[Candidate]:
+        """Of the two components that shared most points, either goes and the other answers for them: two that have come
+        together are one now, whatever they were. In an epoch that is all they know, that is the death of one."""
+        shares, names = np.asarray(gains.share), network.components
+        together = np.triu(shares.T @ shares, 1)
+        best = np.argsort(-together, axis=None, kind="stable")[: self.merges]
+        found = []
+        for one, other in zip(*np.unravel_index(best, together.shape), strict=True):
+            if together[one, other] == 0.0 or (gains.fresh[one] and gains.fresh[other]):
+                continue
+            for gone, heir in ((names[one], names[other]), (names[other], names[one])):
+                count = dict(network.topology.node(heir).parameters)["count"]
+                found.append(replace(_candidate(gone, absorb(gone, heir, count), network), nats=0.0))
         return found
 
     def _widths(self, network: MixtureNetwork) -> list[Candidate]:

@@ -1,8 +1,8 @@
 """The moves of a mixture as bundles of edits: a birth, a death, a split, a merge, another beginning.
 
 A component is a node with one value edge to every input, whose strength is where it begins. A birth adds these, a death
-removes them. A merge is a removal directly followed by new places of the edges of the heir: `merges` reads it back from
-a batch, and the network then pools what the two have seen instead of forgetting it.
+removes them. A merge is a removal directly followed by new places of the edges of the heir, or by its `count` where it
+takes over no more than the weight: `merges` reads it back from a batch, and the network then moves what would be lost.
 """
 
 from __future__ import annotations
@@ -74,16 +74,27 @@ def merge(gone: str, heir: str, inputs: Sequence[str], place: Sequence[float]) -
     return (RemoveNode(gone), *begin(heir, inputs, place))
 
 
-def merges(edits: Iterable[AbstractEdit]) -> dict[str, str]:
-    """The merges in a batch: who is gone, and who is the heir."""
-    return {
-        one.name: other.target[0]
-        for one, other in pairwise(edits)
-        if isinstance(one, RemoveNode)
-        and isinstance(other, SetParameters)
-        and not isinstance(other.target, str)
-        and other.target[0] != one.name
-    }
+def absorb(gone: str, heir: str, weight: float) -> tuple[AbstractEdit, ...]:
+    """A component goes and another answers for its points, as it is: it takes over the weight, not the place.
+
+    Args:
+        gone: the one that goes.
+        heir: the one that stays.
+        weight: the `count` of the heir, which does not change.
+    """
+    return (RemoveNode(gone), SetParameters(heir, {"count": weight}))
+
+
+def merges(edits: Iterable[AbstractEdit]) -> dict[str, tuple[str, bool]]:
+    """The merges in a batch: by who is gone, the heir, and whether what they have seen is pooled or weight alone."""
+    found: dict[str, tuple[str, bool]] = {}
+    for one, other in pairwise(edits):
+        if isinstance(one, RemoveNode) and isinstance(other, SetParameters):
+            pooled = not isinstance(other.target, str)
+            heir = other.target if isinstance(other.target, str) else other.target[0]
+            if heir != one.name and (pooled or dict(other.parameters).keys() == {"count"}):
+                found[one.name] = (heir, pooled)
+    return found
 
 
 def touched(edits: Iterable[AbstractEdit]) -> set[str]:

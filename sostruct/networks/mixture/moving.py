@@ -31,7 +31,7 @@ def carried(
     old: Sequence[str],
     new: Sequence[str],
     begun: frozenset[str],
-    heirs: Mapping[str, str],
+    heirs: Mapping[str, tuple[str, bool]],
 ) -> Statistics:
     """What components have seen, moved by name to the slots of another graph; heirs are pooled with who is gone."""
     source = {name: slot for slot, name in enumerate(old)}
@@ -39,8 +39,11 @@ def carried(
     out, into = ([pair[end] for pair in kept] for end in (0, 1))
     parts = {part: np.array(getattr(fresh, part)) for part in (*_PARTS, "overlap")}
     theirs = {part: np.array(getattr(before, part)) for part in (*_PARTS, "overlap")}
-    for gone, heir in heirs.items():
-        _pool(theirs, source[gone], source[heir])
+    for gone, (heir, pooled) in heirs.items():
+        if pooled:
+            _pool(theirs, source[gone], source[heir])
+        else:
+            theirs["weight"][source[heir]] += theirs["weight"][source[gone]]
     for part in _PARTS:
         parts[part][into] = theirs[part][out]
     parts["overlap"][np.ix_(into, into)] = theirs["overlap"][np.ix_(out, out)]

@@ -272,8 +272,8 @@ class MixtureNetwork(AbstractNetwork):
         del key
         topology = apply(self.topology, edits)
         removed = {edit.name for edit in edits if isinstance(edit, RemoveNode)}
-        heirs = {gone: heir for gone, heir in merges(edits).items() if gone not in topology}
-        return self._moved(topology, removed | (touched(edits) - set(heirs.values())), heirs)
+        heirs = {gone: merged for gone, merged in merges(edits).items() if gone not in topology}
+        return self._moved(topology, removed | (touched(edits) - {heir for heir, _ in heirs.values()}), heirs)
 
     def at_topology(self, topology: Topology) -> MixtureNetwork:
         """The mixture on another graph over the same inputs; components that begin alike in both keep what they have
@@ -327,14 +327,16 @@ class MixtureNetwork(AbstractNetwork):
     def __repr__(self) -> str:
         return f"MixtureNetwork({len(self.components)} components, inputs {', '.join(self.inputs)})"
 
-    def _moved(self, topology: Topology, begun: Collection[str], heirs: Mapping[str, str]) -> MixtureNetwork:
+    def _moved(
+        self, topology: Topology, begun: Collection[str], heirs: Mapping[str, tuple[str, bool]]
+    ) -> MixtureNetwork:
         """On another graph, some of whose components have just begun and others are heirs."""
         check_graph(topology, self.inputs)
         needed = needed_capacity(topology, self.inputs).join(self.packed.capacity)
         return self._placed(topology, needed, begun, heirs)
 
     def _placed(
-        self, topology: Topology, capacity: Capacity, begun: Collection[str], heirs: Mapping[str, str]
+        self, topology: Topology, capacity: Capacity, begun: Collection[str], heirs: Mapping[str, tuple[str, bool]]
     ) -> MixtureNetwork:
         fresh = seeded(topology, self.inputs, self.packed.prior, capacity)
         state = carried(

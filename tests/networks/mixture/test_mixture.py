@@ -9,7 +9,7 @@ import pytest
 from sostruct.errors import ConfigError, DataError, GraphError
 from sostruct.graph import AddEdge, AddNode, Edge, RemoveEdge, RemoveNode, SetParameters, Topology
 from sostruct.networks import base
-from sostruct.networks.mixture.moves import begin, birth, death, merge, split
+from sostruct.networks.mixture.moves import absorb, begin, birth, births, death, merge, merges, split
 from sostruct.networks.mixture.network import MixtureNetwork
 
 from .reference import Mixture, Seen, Settings
@@ -72,7 +72,9 @@ def test_surprise_adds_up_and_is_about_what_is_expected() -> None:
     network, signals = epoch(grown(), values)
     rows = dict(zip(network.nodes, range(5), strict=True))
     inputs = [rows["x"], rows["y"]]
-    assert float(np.asarray(signals.surprise)[inputs].sum()) == pytest.approx(-float(np.asarray(signals.gains.log_density).sum()))
+    assert float(np.asarray(signals.surprise)[inputs].sum()) == pytest.approx(
+        -float(np.asarray(signals.gains.log_density).sum())
+    )
     assert np.abs(np.asarray(signals.excess)).max() < 150.0, "the mixture is right, so nothing is far from expected"
     _, astray = epoch(MixtureNetwork.bare(NAMES, spread=5.0, noise=0.1, freedom=100.0), values)
     assert np.abs(np.asarray(astray.excess)).max() > 500.0
@@ -142,6 +144,31 @@ def test_a_merge_pools_what_two_have_seen() -> None:
     spread = np.asarray(before.square)[:2].sum(axis=0) + n.prod(axis=0) / n.sum(axis=0) * (m[0] - m[1]) ** 2
     np.testing.assert_allclose(state.square[0], spread, rtol=1e-12)
     assert merged.begun().packed.state.mean[0].tolist() == [1.0, 2.0]
+
+
+def test_who_absorbs_another_takes_its_weight_and_keeps_its_place() -> None:
+    believed, _ = epoch(grown(), points())
+    after = believed.edited(absorb("component_2", "component_1", 1.0), key=KEY)
+    assert after.components == ("component_1", "component_3")
+    state, before = after.packed.state, believed.packed.state
+    assert float(state.weight[0]) == float(np.asarray(before.weight)[:2].sum())
+    for part in ("seen", "mean", "square"):
+        np.testing.assert_array_equal(np.asarray(getattr(state, part))[0], np.asarray(getattr(before, part))[0])
+    assert after.begun().packed.start.weight[0] == 1.0
+
+
+def test_merges_are_read_back_from_a_batch() -> None:
+    pooled, alone = merge("b", "a", NAMES, (0.0, 1.0)), absorb("d", "c", 1.0)
+    assert merges([*pooled, *alone, RemoveNode("e"), SetParameters("x", {"precision": 2.0})]) == {
+        "b": ("a", True),
+        "d": ("c", False),
+    }
+
+
+def test_several_are_born_under_names_of_their_own() -> None:
+    network = grown()
+    after = network.edited(births(network.topology, NAMES, [(1.0, 1.0), (2.0, 2.0)]), key=KEY)
+    assert after.components == tuple(f"component_{number}" for number in range(1, 6))
 
 
 def test_duplicates_are_worth_merging_and_clusters_are_not() -> None:
