@@ -85,3 +85,16 @@ def test_structure_learning() -> None:
     assert {"x0_state_storms", "x1_state_storms"} <= set(found["mine"].graph)
     assert all(entry.nats > 0 for entry in found["mine"].journal if entry.accepted)
     assert np.isfinite(found["learner"].score(task.heldout))
+
+
+@pytest.mark.slow
+def test_mixtures() -> None:
+    """docs/mixtures.md, on two clusters."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(2, size=300)
+    points = np.array([[0.0, 0.0], [8.0, 5.0]])[labels] + generator.normal(size=(300, 2))
+    frame = pd.DataFrame(points, columns=["x", "y"])
+    found: dict[str, object] = {"frame": frame, "chunks": [frame[start : start + 100] for start in (0, 100, 200)]}
+    exec(compile(code("mixtures.md"), "mixtures.md", "exec"), found)
+    assert len(found["run"].network.components) == 2
+    assert len(found["network"].components) == 2
