@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sostruct.networks.hgf.network import HGF
     from sostruct.networks.hgf.population import filter_population
     from sostruct.networks.lagged.network import LaggedNetwork
+    from sostruct.networks.mixture.network import MixtureNetwork
     from sostruct.structure.estimator import StructureLearning, learn_structure
     from sostruct.structure.result import Structure
 
@@ -39,6 +40,7 @@ _WHERE = {
     "HGF": "sostruct.networks.hgf.network",
     "Journal": "sostruct.graph",
     "LaggedNetwork": "sostruct.networks.lagged.network",
+    "MixtureNetwork": "sostruct.networks.mixture.network",
     "Run": "sostruct.control.run",
     "RunError": "sostruct.errors",
     "SostructError": "sostruct.errors",
@@ -71,6 +73,7 @@ __all__ = [
     "GraphError",
     "Journal",
     "LaggedNetwork",
+    "MixtureNetwork",
     "Run",
     "RunError",
     "SostructError",

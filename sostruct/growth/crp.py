@@ -4,11 +4,10 @@ A point is recruited by a new component when `alpha / (alpha + n) p_new(x)` exce
 (Blackwell & MacQueen 1973). One such point may be an outlier and many may be one cluster, so births are priced and not
 triggered: places where a component of their own would explain most of the epoch are found among the points, by a score
 that is cheap (one pass of expectation-maximization from each), and the best few are run. A component costs what its
-place is worth under the prior (`networks.mixture.conjugate.seed_price`), so all prices can be compared: births, deaths,
-merges and another expected width of components, whose prices are the evidence of the epoch with the move minus that
-without, less log K for the choice among the K that were tried. A merge must pay in closed form as well, which also
-counts what was seen before the epoch. Since every component competes for every point, moves are made one per epoch:
-each touches all inputs.
+place is worth under the prior (`networks.mixture.conjugate.seed_price`), so all prices can be compared: the evidence of
+the epoch with the move minus that without. The K moves that add or change something pay log K for the choice; deaths
+and merges, which leave less, do not. A merge must pay in closed form as well, which also counts what was seen before
+the epoch. Since every component competes for every point, moves are made one per epoch: each touches all inputs.
 """
 
 from __future__ import annotations
@@ -42,6 +41,9 @@ _PLACES = 128
 _TOGETHER = (2, 4)
 """How many components are also tried at once: one alone, where several are missing, takes the labels of all."""
 
+_FEW = 8
+"""Inputs up to which each is tried with another precision."""
+
 _SHARES = (0.05, 0.2, 0.5)
 """Shares of the points a new component is supposed to get when places are compared."""
 
@@ -63,7 +65,8 @@ class CRP(AbstractScorer):
         deaths: deaths run after every epoch, of the components that had the fewest points in it. What a component knows
             from before the epoch is lost, so its death must also outbid what a birth in its place would cost; one that
             remembers less than a point has nothing to lose, and its place is paid back.
-        widths: factors on the expected precision of the inputs, each tried on every input and on all.
+        widths: factors on the expected precision of the inputs, each tried on all of them together, and on every one
+            where there are no more than 8.
     """
 
     births: int = 6
@@ -191,8 +194,8 @@ class CRP(AbstractScorer):
 
     def _widths(self, network: MixtureNetwork) -> list[Candidate]:
         """Other precisions of each input, and of all."""
-        groups: list[tuple[str, ...]] = [(name,) for name in network.inputs]
-        groups += [network.inputs] if len(network.inputs) > 1 else []
+        groups: list[tuple[str, ...]] = [(name,) for name in network.inputs] if len(network.inputs) <= _FEW else []
+        groups += [network.inputs] if len(network.inputs) != 1 else []
         return [
             _candidate(names[0], tuple(_width(network.topology.node(name), factor) for name in names), network)
             for names in groups

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sostruct.errors import ConfigError, DataError, GraphError
-from sostruct.graph import AddEdge, AddNode, Edge, RemoveEdge, RemoveNode, SetParameters, Topology
+from sostruct.graph import AddEdge, AddNode, Edge, RemoveEdge, RemoveNode, SetParameters, Topology, apply, invert
 from sostruct.networks import base
 from sostruct.networks.mixture.moves import absorb, begin, birth, births, death, merge, merges, split
 from sostruct.networks.mixture.network import MixtureNetwork
@@ -242,6 +242,33 @@ def test_draws_are_legal_and_differ() -> None:
     assert one.edit != other.edit
     assert np.isnan(one.nats)
     assert len(network.edited(one.edits, key=KEY).components) == 4
+
+
+def test_any_sequence_of_moves_keeps_the_books() -> None:
+    """Who stays has what it had, who merges has both, and undoing the edits undoes the graph."""
+    generator = np.random.default_rng(0)
+    network, values = grown(), points(20)
+    for _ in range(150):
+        names = network.components
+        place = generator.normal(size=2) * 5.0
+        two = generator.permutation(names)[:2].tolist()
+        choices = [birth(network.topology, NAMES, place.tolist())]
+        if len(names) > 1:
+            choices += [death(two[0]), merge(*two, NAMES, place.tolist()), absorb(*two, 1.0)]
+            choices += [split(two[0], network.topology, NAMES, [(0.0, 1.0), place.tolist()])]
+        edits = choices[generator.integers(len(choices)) if len(names) < 12 else 1 + generator.integers(3)]
+        before, old = network.table()["weight"], network.topology
+        network = network.edited(edits, key=KEY)
+        after = network.table()["weight"]
+        same = [name for name in after.index if name in before.index and name not in two]
+        assert (after[same] == before[same]).all()
+        if edits in choices[2:4]:
+            assert after.sum() == pytest.approx(before.sum())
+        assert apply(network.topology, invert(old, edits)) == old
+        if generator.random() < 0.2:
+            network, signals = epoch(network, values)
+            assert np.isfinite(float(signals.evidence))
+            assert (np.asarray(network.packed.state.weight) >= 0.0).all()
 
 
 @pytest.mark.parametrize(
