@@ -151,7 +151,7 @@ def _evidence(
         mine = iter(own)
         full = [leaf if common else next(mine) for leaf, common in zip(leaves, shared, strict=True)]
         packed: AbstractPacked = jax.tree.unflatten(structure, full)
-        return packed.epoch(data, key=key)[1].evidence
+        return jnp.asarray(packed.epoch(data, key=key)[1].evidence)
 
     varying = [leaf for leaf, common in zip(leaves, shared, strict=True) if not common]
     return jax.lax.map(member, varying) if large else jax.vmap(member)(varying)

@@ -142,7 +142,8 @@ class DenseSchedule:
         self.latent_kinds = [(code, kind) for code, kind in named if isinstance(kind, AbstractLatent)]
         self.shared = lanes.options.joint and COPARENTS in lanes.traits
         self.correlated = lanes.options.joint and INPUT_COPARENTS in lanes.traits
-        self.dense = bool(lanes.traits & {COPARENTS, INPUT_COPARENTS, TANGLED})
+        gaussian = all(kind.gaussian for _, kind in self.input_kinds)
+        self.dense = bool(lanes.traits & {COPARENTS, INPUT_COPARENTS, TANGLED}) or not gaussian
         self.downward = jnp.swapaxes(self.value, 0, 1)
         self.driving = jnp.swapaxes(self.volatility, 0, 1)
         self.drivers = jnp.sum(self.coupled, 0)

@@ -1,0 +1,391 @@
+"""One epoch's search over the edits of a belief network: what fits, at which numbers, at what price.
+
+What is asked for is in `residual.py`; the moves themselves are in `moves.py`. A search works on the components of the
+network's graph, and remembers what it refused for as long as the components that an edit would touch stay as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sostruct.errors import GraphError
+from sostruct.graph import AbstractEdit, AddEdge, AddNode, SetParameters, apply
+from sostruct.growth.base import State
+from sostruct.growth.moves import Move, Moves
+from sostruct.networks.base import Candidate
+from sostruct.networks.hgf.components import Component, components, part
+from sostruct.networks.hgf.fitting import Problem, fit, free_knobs, starts, value_of
+from sostruct.networks.hgf.network import HGF
+from sostruct.networks.hgf.workbench import Knob, Trial, Workbench
+from sostruct.surprise import Signals
+
+
+@final
+@dataclass(frozen=True)
+class Effort:
+    """How far a search goes, and what it asks for; see `Residual`, whose settings these are."""
+
+    pairs: int = 24
+    refined: int = 4
+    slack: float = 30.0
+    margin: float = 20.0
+    tolerance: float = 0.2
+    regime: float = 8.0
+
+
+@final
+class _Region:
+    """The components that a move touches, before and after it."""
+
+    def __init__(self, before: Sequence[Component], after: Sequence[Component], move: Move) -> None:
+        self.before, self.after, self.move = tuple(before), tuple(after), move
+        self.values: dict[Knob, float] = {}
+        self.gain = -math.inf
+        self.added = sum(len(free_knobs(one)) for one in after) - sum(len(free_knobs(one)) for one in before)
+
+
+@final
+class Search:
+    """One epoch's candidates.
+
+    Args:
+        effort: how far to go.
+        moves: which sorts of edits to consider.
+        network: the network.
+        signals: the errors that order pairs of nodes.
+        bench: filters variants of the network's components.
+        state: as `remembered` returned it after the epoch before, or `nothing()`.
+    """
+
+    def __init__(
+        self,
+        effort: Effort,
+        moves: Sequence[str],
+        network: HGF,
+        signals: Signals,
+        bench: Workbench,
+        state: State,
+    ) -> None:
+        self.effort, self.sorts, self.network, self.signals, self.bench = effort, moves, network, signals, bench
+        self.parts = bench.components(network.topology)
+        self.owner = {name: number for number, one in enumerate(self.parts) for name in one.nodes}
+        self.mark = [_signature(one, bench.mark) for one in self.parts]
+        self.fitted = set(state["fitted"])
+        self.refused: dict[str, float] = dict(state["refused"])
+        self.asked: dict[str, float] = {}
+        self.log_steps = math.log(max(bench.steps, 2))
+        self.looks = math.log(bench.looks)
+        self.best: dict[str, float] = {}
+
+    @staticmethod
+    def nothing() -> State:
+        """What is remembered at first."""
+        return {"fitted": [], "refused": {}}
+
+    def remembered(self) -> State:
+        """What holds as long as components stay as they are."""
+        return {"fitted": sorted(self.fitted), "refused": dict(sorted(self.asked.items()))}
+
+    def parameters(self) -> list[Candidate]:
+        """Better parameters, one bundle per component; components without are fitted from now on."""
+        if "parameters" not in self.sorts:
+            self.fitted = set(self.mark)
+            return []
+        waiting = [number for number, mark in enumerate(self.mark) if mark not in self.fitted]
+        found: list[Candidate] = []
+        now = self.bench.evidence([self.parts[number] for number in waiting])
+        fits = self._best([(self.parts[number], free_knobs(self.parts[number]), {}) for number in waiting])
+        self.fitted &= set(self.mark)
+        for number, before, (values, after_fit) in zip(waiting, now, fits, strict=True):
+            own = self.parts[number]
+            gain = after_fit - (before if math.isfinite(before) else -1e6)
+            cost = self._toll(len(free_knobs(own)))
+            if not self.bench.recent:
+                self.best[self.mark[number]] = max(float(before), after_fit)
+            if not gain > cost:
+                self.fitted.add(self.mark[number])
+                continue
+            edits = _settings(own, values)
+            after = Component(apply(own.topology, edits), own.inputs)
+            self.fitted.add(_signature(after, self.bench.mark))
+            found.append(Candidate(own.inputs[0], edits, gain - cost if self.bench.recent else gain, own.nodes))
+        return found
+
+    def _toll(self, knobs: int) -> float:
+        """Nats that new parameters must win by: hardly any over one data set; more than chance where data keep coming;
+        what another regime costs where only the recent past asks for them."""
+        if self.bench.recent:
+            return 0.5 * knobs * self.log_steps + self.effort.regime + self.looks
+        return max(self.effort.tolerance, float(knobs)) if self.bench.running else self.effort.tolerance
+
+    def _evidence(self, own: Component) -> float:
+        """Log evidence of a component of the graph, its parameters at their best where they were fitted."""
+        found = float(self.bench.evidence([own])[0])
+        mark = self.mark[self.owner[next(iter(own.nodes))]]
+        return max(found, self.best.get(mark, found)) if math.isfinite(found) else found
+
+    def structure(self) -> list[Candidate]:
+        """Edits worth their price, and the best of those that are not."""
+        ready = {number for number, mark in enumerate(self.mark) if self.bench.recent or mark in self.fitted}
+        moves = [move for move in self._moves() if move.name in self.sorts]
+        rivals = Counter(move.name for move in moves)
+        regions: list[tuple[str, _Region]] = []
+        for move in moves:
+            touched = sorted({self.owner[name] for name in move.named if name in self.owner})
+            if not touched or not ready.issuperset(touched):
+                continue
+            mark = _digest(move.name, *sorted(move.named), *(self.mark[number] for number in touched))
+            if mark in self.refused:
+                self.asked[mark] = self.refused[mark]
+                continue
+            region = self._region([self.parts[number] for number in touched], move)
+            if region is not None and self.bench.recent:
+                region.added = max(region.added, 0)
+            if region is not None:
+                regions.append((mark, region))
+        self._roughly([region for _, region in regions])
+        return self._refined(regions, rivals)
+
+    def drawn(self, generator: np.random.Generator) -> Candidate | None:
+        """An addition of a random sort at a random place, its neighbourhood fitted; None where there is none."""
+        moves: dict[str, list[Move]] = {}
+        for move in self._every_move():
+            if move.name in self.sorts:
+                moves.setdefault(move.name, []).append(move)
+        for name in generator.permutation(sorted(moves)).tolist():
+            for place in generator.permutation(len(moves[name])).tolist():
+                move = moves[name][place]
+                touched = sorted({self.owner[one] for one in move.named if one in self.owner})
+                region = self._region([self.parts[number] for number in touched], move)
+                if region is not None:
+                    self._roughly([region])
+                    self._fit([region])
+                    if math.isfinite(region.gain):
+                        return self._candidate(region, self._price(region, len(moves[name])))
+        return None
+
+    def _every_move(self) -> Iterator[Move]:
+        moves = self._anatomy()
+        yield from moves.single()
+        for tie in moves.pairs():
+            yield from tie.moves()
+
+    def _moves(self) -> Iterator[Move]:
+        """Moves of single nodes, and of those pairs whose errors are most alike."""
+        moves = self._anatomy()
+        yield from moves.single()
+        errors = self.signals.errors
+        if errors is None:
+            return
+        place = {name: number for number, name in enumerate(self.network.nodes)}
+        alike = {"value": np.abs(errors.value_correlation), "volatility": np.abs(errors.volatility_correlation)}
+        ties = sorted(moves.pairs(), key=lambda tie: -float(alike[tie.coupling][place[tie.one], place[tie.other]]))
+        sorts: Counter[str] = Counter()
+        for tie in ties:
+            for move in tie.moves():
+                if sorts[move.name] < self.effort.pairs:
+                    sorts[move.name] += 1
+                    yield move
+
+    def _anatomy(self) -> Moves:
+        steps = np.diff(self.bench.inputs, axis=0).T
+        scale = {name: _variance(own[~np.isnan(own)]) for name, own in zip(self.network.inputs, steps, strict=True)}
+        return Moves(self.network.topology, self.network.inputs, scale)
+
+    def _region(self, before: Sequence[Component], move: Move) -> _Region | None:
+        """The move's surroundings, or None where it does not fit the graph."""
+        topology = before[0].topology
+        if len(before) > 1:
+            topology = part(self.network.topology, [name for one in before for name in one.nodes])
+        inputs = [name for name in self.network.inputs if name in topology]
+        try:
+            after = components(apply(topology, move.edits), inputs)
+        except GraphError:
+            return None
+        return _Region(before, after, move)
+
+    def _roughly(self, regions: Sequence[_Region]) -> None:
+        """Gains at the starting values of the moves."""
+        trials, owners = [], []
+        for region in regions:
+            for own in region.after:
+                knobs = tuple(dict.fromkeys(knob for row in region.move.grid for knob in row if _has(own, knob)))
+                rows = [
+                    [row[knob] if knob in row else value_of(own, knob) for knob in knobs] for row in region.move.grid
+                ]
+                values = (
+                    np.unique(np.array(rows, np.float64).reshape(len(rows), len(knobs)), axis=0)
+                    if knobs
+                    else np.zeros((1, 0))
+                )
+                trials.append(Trial(self.bench.sketch(own), knobs, values))
+                owners.append(region)
+        base = {id(region): math.fsum(self._evidence(one) for one in region.before) for region in regions}
+        gains: dict[int, float] = {}
+        for region, trial, found in zip(owners, trials, self.bench.filter(trials), strict=True):
+            best = int(np.argmax(np.where(np.isfinite(found), found, -np.inf)))
+            nats = float(found[best]) if math.isfinite(found[best]) else -math.inf
+            gains[id(region)] = gains.get(id(region), -base[id(region)]) + nats
+            region.values |= dict(zip(trial.knobs, trial.values[best].tolist(), strict=True))
+        for region in regions:
+            region.gain = gains[id(region)]
+
+    def _refined(self, regions: Sequence[tuple[str, _Region]], rivals: Mapping[str, int]) -> list[Candidate]:
+        """The best candidates of every component with their neighbourhoods fitted, until one is worth its price."""
+
+        def price(region: _Region) -> float:
+            return self._price(region, rivals[region.move.name])
+
+        waiting = sorted(regions, key=lambda entry: -price(entry[1]))
+        done: list[tuple[str, _Region]] = []
+        settled: set[int] = set()
+        while waiting:
+            chosen, left, load = [], [], Counter[int]()
+            for mark, region in waiting:
+                touched = {self.owner[next(iter(one.nodes))] for one in region.before}
+                if touched & settled:
+                    continue
+                if price(region) < -self.effort.slack:
+                    done.append((mark, region))
+                elif any(load[number] >= self.effort.refined for number in touched):
+                    left.append((mark, region))
+                else:
+                    load.update(touched)
+                    chosen.append((mark, region))
+            self._fit([region for _, region in chosen])
+            for _, region in chosen:
+                if price(region) > 0.0:
+                    settled |= {self.owner[next(iter(one.nodes))] for one in region.before}
+            done += chosen
+            waiting = left
+        candidates = []
+        for mark, region in done:
+            nats = price(region)
+            if nats > 0.0 or nats > -self.effort.slack:
+                candidates.append(self._candidate(region, nats))
+            if nats <= 0.0:
+                self.asked[mark] = max(nats, -1e9)
+        return candidates
+
+    def _price(self, region: _Region, rivals: int) -> float:
+        """What a move is worth with its numbers as they are, less what it costs."""
+        cost = 0.5 * self.log_steps * region.added + math.log(rivals) + self.looks
+        cost += self.effort.regime if self.bench.recent else 0.0
+        return region.gain - cost - (self.effort.margin if region.move.deep else 0.0)
+
+    def _candidate(self, region: _Region, nats: float) -> Candidate:
+        touches = frozenset[str]().union(*(one.nodes for one in (*region.before, *region.after)))
+        return Candidate(region.move.target, _made(region), nats, touches)
+
+    def _fit(self, regions: Sequence[_Region]) -> None:
+        """Fits the numbers of nodes near each move, from the best starting values."""
+        wanted, owners = [], []
+        for region in regions:
+            for own in region.after:
+                knobs = _near(own, region.move)
+                if knobs:
+                    wanted.append((own, knobs, region.values))
+                    owners.append((id(region), id(own)))
+        fits = dict(zip(owners, self._best(wanted), strict=True))
+        for region in regions:
+            gain = -math.fsum(self._evidence(one) for one in region.before)
+            for own in region.after:
+                if (id(region), id(own)) in fits:
+                    values, evidence = fits[id(region), id(own)]
+                    gain += evidence
+                    region.values |= values
+                else:
+                    gain += float(self.bench.evidence([own])[0])
+            region.gain = gain if math.isfinite(gain) else -math.inf
+
+    def _best(
+        self, wanted: Sequence[tuple[Component, tuple[Knob, ...], Mapping[Knob, float]]]
+    ) -> list[tuple[dict[Knob, float], float]]:
+        """Fitted numbers of components and the log evidence with them, from every start there is."""
+        problems, owners = [], []
+        for number, (own, knobs, values) in enumerate(wanted):
+            drawn = self.bench.sketch(own)
+            for start in starts(own, knobs, values):
+                problems.append(Problem(drawn, knobs, start))
+                owners.append(number)
+        best: list[tuple[dict[Knob, float], float]] = [({}, -math.inf)] * len(wanted)
+        for number, problem, found in zip(owners, problems, fit(self.bench, problems), strict=True):
+            if found.evidence > best[number][1]:
+                best[number] = (dict(zip(problem.knobs, found.values.tolist(), strict=True)), found.evidence)
+        return best
+
+
+def _near(own: Component, move: Move) -> tuple[Knob, ...]:
+    """The knobs of nodes that a move names or tries at other values, of nodes right below them, and between them."""
+    names = set(move.named)
+    names |= {edge.target for name in move.named if name in own.topology for edge in own.topology.children(name)}
+    names |= {place if isinstance(place, str) else place[1] for row in move.grid for place, _ in row}
+    return tuple(
+        knob
+        for knob in free_knobs(own)
+        if (knob[0] in names if isinstance(knob[0], str) else knob[0][0] in names and knob[0][1] in names)
+    )
+
+
+def _has(own: Component, knob: Knob) -> bool:
+    place = knob[0]
+    return place in own.topology if isinstance(place, str) else own.topology.has_edge(place)
+
+
+def _made(region: _Region) -> tuple[AbstractEdit, ...]:
+    """The bundle with its numbers as fitted."""
+    values = dict(region.values)
+    edits: list[AbstractEdit] = []
+    for edit in region.move.edits:
+        match edit:
+            case AddNode():
+                numbers = {name: values.pop((edit.name, name), value) for name, value in edit.parameters}
+                edits.append(AddNode(edit.name, edit.kind, _stationary(numbers)))
+            case AddEdge():
+                edits.append(
+                    AddEdge(replace(edit.edge, strength=values.pop((edit.edge.key, "strength"), edit.edge.strength)))
+                )
+            case _:
+                edits.append(edit)
+    for own in region.after:
+        edits += _settings(own, {knob: value for knob, value in values.items() if _has(own, knob)})
+    return tuple(edits)
+
+
+def _settings(own: Component, values: Mapping[Knob, float]) -> tuple[AbstractEdit, ...]:
+    """The edits that set numbers which differ from a component's."""
+    places: dict[object, dict[str, float]] = {}
+    for (place, name), value in values.items():
+        if value != value_of(own, (place, name)):
+            places.setdefault(place, {})[name] = value
+    return tuple(SetParameters(place, parameters) for place, parameters in places.items())  # type: ignore[arg-type]
+
+
+def _stationary(parameters: dict[str, float]) -> dict[str, float]:
+    """A new node believes at first what it believes without data."""
+    decay = parameters["autoconnection"]
+    if abs(decay) < 1.0:
+        parameters["precision"] = min((1.0 - decay**2) / math.exp(parameters["tonic_volatility"]), 1e10)
+        parameters["mean"] = parameters["tonic_drift"] / (1.0 - decay)
+    return parameters
+
+
+def _variance(steps: NDArray[np.float64]) -> float:
+    """Variance of the steps of a series; 1 where none was seen."""
+    return max(float(np.var(steps)), 1e-12) if steps.size else 1.0
+
+
+def _signature(own: Component, data: str) -> str:
+    return _digest(own.topology.to_json(), data)
+
+
+def _digest(*words: str) -> str:
+    return hashlib.blake2b("\0".join(words).encode(), digest_size=8).hexdigest()
