@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
+
+_Array: TypeAlias = Array | np.ndarray
+"""On the device as epochs leave it, or on the host as networks report it."""
 
 _ByNode: TypeAlias = Float[np.ndarray, " node"]
 _ByPair: TypeAlias = Float[np.ndarray, "node node"]
@@ -58,18 +60,18 @@ class ErrorSignals(eqx.Module):
         belief_variance: its variance [node].
     """
 
-    value: Float[Array, " node"]
-    value_squared: Float[Array, " node"]
-    value_lagged: Float[Array, " node"]
-    volatility: Float[Array, " node"]
-    volatility_squared: Float[Array, " node"]
-    volatility_lagged: Float[Array, " node"]
-    count: Float[Array, " node"]
-    pairs: Float[Array, " node"]
-    smooth_value: Float[Array, "sample node"]
-    smooth_volatility: Float[Array, "sample node"]
-    belief_mean: Float[Array, " node"]
-    belief_variance: Float[Array, " node"]
+    value: Float[_Array, " node"]
+    value_squared: Float[_Array, " node"]
+    value_lagged: Float[_Array, " node"]
+    volatility: Float[_Array, " node"]
+    volatility_squared: Float[_Array, " node"]
+    volatility_lagged: Float[_Array, " node"]
+    count: Float[_Array, " node"]
+    pairs: Float[_Array, " node"]
+    smooth_value: Float[_Array, "sample node"]
+    smooth_volatility: Float[_Array, "sample node"]
+    belief_mean: Float[_Array, " node"]
+    belief_variance: Float[_Array, " node"]
 
     @property
     def mean_value(self) -> _ByNode:
@@ -130,7 +132,7 @@ class ErrorSignals(eqx.Module):
 # On the host: shapes are those of the graph, and compiled arithmetic would be compiled anew for every size of it.
 
 
-def _ratio(one: Array | NDArray[np.float64], other: Array | NDArray[np.float64]) -> NDArray[np.float64]:
+def _ratio(one: _Array, other: _Array) -> NDArray[np.float64]:
     """One over the other, 0 where the other is 0."""
     above, below = np.asarray(one, np.float64), np.asarray(other, np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # a network that diverges has infinite sums
@@ -138,7 +140,7 @@ def _ratio(one: Array | NDArray[np.float64], other: Array | NDArray[np.float64])
     return ratio
 
 
-def _products(smooth: Array) -> _ByPair:
+def _products(smooth: _Array) -> _ByPair:
     numbers = np.asarray(smooth, np.float64)
     products: NDArray[np.float64] = numbers.T @ numbers / max(len(numbers), 1)
     return products
@@ -164,17 +166,17 @@ class Signals(eqx.Module):
         errors: the errors behind the surprise of a belief network, or None.
     """
 
-    surprise: Float[Array, " node"]
-    expected: Float[Array, " node"]
-    error: Float[Array, " node"]
-    precision: Float[Array, " node"]
-    count: Float[Array, " node"]
-    evidence: Float[Array, ""]
+    surprise: Float[_Array, " node"]
+    expected: Float[_Array, " node"]
+    error: Float[_Array, " node"]
+    precision: Float[_Array, " node"]
+    count: Float[_Array, " node"]
+    evidence: Float[_Array, ""]
     gains: AbstractGains | None
     errors: ErrorSignals | None = None
 
     @property
-    def excess(self) -> Float[Array, " node"]:
+    def excess(self) -> Float[_Array, " node"]:
         """Observed minus expected surprise [node], nats over the epoch: the alarm."""
         return self.surprise - self.expected
 
@@ -184,9 +186,9 @@ class Signals(eqx.Module):
         return np.full(self.surprise.shape, np.nan) if self.errors is None else self.errors.excess_error
 
     @property
-    def reducible(self) -> Float[Array, " node"]:
+    def reducible(self) -> Float[_Array, " node"]:
         """Nats the best closed-form candidate would remove at each node [node]; zeros where there are no prices."""
-        return jnp.zeros_like(self.surprise) if self.gains is None else self.gains.reducible
+        return np.zeros(self.surprise.shape) if self.gains is None else self.gains.reducible
 
 
 def merged(parts: Sequence[Signals]) -> Signals:
@@ -199,8 +201,7 @@ def merged(parts: Sequence[Signals]) -> Signals:
         return parts[0]
 
     def over(name: str, of: Sequence[Any] = parts) -> NDArray[np.float64]:
-        total: NDArray[np.float64] = np.sum([np.asarray(getattr(one, name), np.float64) for one in of], 0)
-        return total
+        return np.asarray(np.sum([np.asarray(getattr(one, name), np.float64) for one in of], 0))
 
     count = [np.asarray(one.count, np.float64) for one in parts]
     squared = np.sum([own * np.asarray(one.error) ** 2 for own, one in zip(count, parts, strict=True)], 0)

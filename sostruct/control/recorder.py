@@ -73,13 +73,24 @@ class Recorder:
         Args:
             folder: a run folder with a checkpoint.
             blank: a network of the same settings before any edit.
-            data: fingerprint of the data at hand.
+            data: fingerprint of the data at hand; "" for a stream.
             key: random key data of the run.
 
         Raises:
-            RunError: the checkpoint is unreadable, of another schema version, of other data, or of another key.
+            RunError: the checkpoint is unreadable, of another schema version, of other data, or of another key; it is
+                that of a stream and this is none, or the other way round.
         """
         network, header, arrays = restore(folder, blank)
+        if header.stream is not None and data:
+            raise RunError(
+                f"Cannot run over a data set in {folder}. This is because a stream was observed there. Try "
+                "`stream(..., folder=...)` to go on with it, or another folder."
+            )
+        if header.stream is None and not data:
+            raise RunError(
+                f"Cannot observe a stream in {folder}. This is because a run over one data set is there. Try "
+                "`run(..., folder=...)` and then `observe`, or another folder."
+            )
         if header.data != data:
             raise RunError(
                 f"Cannot resume {folder}. This is because it was run on other data than those now at hand. Try the "

@@ -27,7 +27,7 @@ from sostruct.control.controller import Controller
 from sostruct.control.history import SignalHistory
 from sostruct.control.recorder import Recorder
 from sostruct.control.stream import Stream, cut, joined, length
-from sostruct.errors import ConfigError, RunError
+from sostruct.errors import ConfigError
 from sostruct.graph import Edits, Entry, Journal
 from sostruct.growth.base import Proposal, State
 from sostruct.growth.counterfactual import Pricing
@@ -275,11 +275,7 @@ def stream(
     if folder is not None and (folder / CHECKPOINT).exists():
         restored = Recorder.resumed(folder, network, "", _key_data(key))
         recorder, network, header, journal, history, arrays = restored
-        if header.stream is None:
-            raise RunError(
-                f"Cannot observe a stream in {folder}. This is because a run over one data set is there. Try another "
-                "folder."
-            )
+        assert header.stream is not None
         live.replay(network, cut(network.prepare(*arrays), header.stream), _fold_in(key, header.epoch))
         state = dict(header.rule)
         history.forget(_REMEMBERED)

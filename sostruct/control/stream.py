@@ -32,7 +32,8 @@ class Stream:
     """The remembered end of a stream.
 
     Attributes:
-        limit: most rows remembered; whole chunks are forgotten, so that up to a chunk less are.
+        limit: most rows remembered; whole chunks are forgotten, so that up to a chunk less are. The last chunk is
+            remembered however long it is.
         shortest: fewest rows over which an edit is priced.
         starts: the network before each remembered chunk.
         chunks: the prepared chunks.
@@ -65,9 +66,14 @@ class Stream:
         return [length(chunk) for chunk in self.chunks]
 
     def take(self, chunk: PyTree, key: PRNGKeyArray) -> Signals:
-        """Filters a chunk, remembers it, and forgets what is beyond the limit."""
+        """Filters a chunk, remembers it, and forgets what is beyond the limit.
+
+        Raises:
+            DataError: it comes with time steps and those before without, or the other way round.
+        """
+        _alike([*self.chunks[-1:], chunk])
         self._append(chunk, key)
-        while len(self.chunks) > 1 and sum(self.lengths[1:]) >= self.limit:
+        while len(self.chunks) > 1 and sum(self.lengths) > self.limit:
             del self.starts[0], self.chunks[0], self.signals[0]
         return self.signals[-1]
 
@@ -130,11 +136,7 @@ def joined(chunks: Sequence[PyTree]) -> PyTree:
     Raises:
         DataError: some come with time steps and some without.
     """
-    if len({jax.tree.structure(chunk) for chunk in chunks}) > 1:
-        raise DataError(
-            "Cannot join the chunks of the stream. This is because some have time steps other than 1 and some have "
-            "not. Try giving time steps with every chunk."
-        )
+    _alike(chunks)
     return jax.tree.map(lambda *parts: np.concatenate([np.asarray(part) for part in parts]), *chunks)
 
 
@@ -146,3 +148,11 @@ def cut(data: PyTree, lengths: Sequence[int]) -> list[PyTree]:
         return jax.tree.map(lambda part: np.asarray(part)[first:last], data)
 
     return [rows(end - size, end) for end, size in zip(ends, lengths, strict=True)]
+
+
+def _alike(chunks: Sequence[PyTree]) -> None:
+    if len({jax.tree.structure(chunk) for chunk in chunks}) > 1:
+        raise DataError(
+            "Cannot join the chunks of the stream. This is because some have time steps other than 1 and some have "
+            "not. Try giving time steps with every chunk."
+        )

@@ -14,10 +14,10 @@ from typing import Any, TypeVar, cast, final
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import networkx as nx
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
+from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError, DataError, GraphError
 from sostruct.graph import AbstractEdit, Capacity, Packing, RemoveNode, SetParameters, Topology, apply
@@ -33,6 +33,7 @@ from sostruct.networks.hgf.packed import Observations, PackedHGF, fresh, initial
 from sostruct.networks.hgf.runner import Runner
 from sostruct.networks.hgf.settings import EdgeName, settings
 from sostruct.networks.hgf.updates import UPDATES, Options
+from sostruct.numerics import Numbers
 from sostruct.surprise import Signals
 
 _SMALL = 8
@@ -282,11 +283,12 @@ class HGF(AbstractNetwork):
         return Observations(series.values, series.time_steps)
 
     def reported(self, signals: Signals) -> Signals:
-        """The rows of the nodes."""
-        rows = [self.packing.slot[name] for name in self.nodes]
+        """The rows of the nodes, on the host."""
+        rows = np.array([self.packing.slot[name] for name in self.nodes])
+        signals = jax.device_get(signals)  # all of them at once
 
-        def own(numbers: Array) -> Array:
-            return jnp.asarray(np.asarray(numbers)[..., rows])
+        def own(numbers: Numbers) -> NDArray[np.float64]:
+            return np.asarray(numbers)[..., rows]
 
         return Signals(
             surprise=own(signals.surprise),

@@ -237,7 +237,7 @@ class MixtureNetwork(AbstractNetwork):
         rows = {name: place for place, name in enumerate((*self.inputs, *self.components))}
         order, count = np.array([rows[name] for name in self.nodes]), len(rows) - dims
 
-        def own(numbers: Array) -> Array:
+        def own(numbers: Numbers) -> Array:
             return jnp.asarray(np.asarray(numbers)[order])
 
         return Signals(
