@@ -242,7 +242,7 @@ class Search:
         """The best candidates of every component with their neighbourhoods fitted, until one is worth its price."""
 
         def price(region: _Region) -> float:
-            return self._price(region, rivals[region.move.name])
+            return self._price(region, rivals[region.move.name] * len(rivals))
 
         waiting = sorted(regions, key=lambda entry: -price(entry[1]))
         done: list[tuple[str, _Region]] = []
