@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from sostruct.errors import ConfigError
+from sostruct.graph import SetParameters
 from sostruct.growth.base import Evaluate, Proposal
 from sostruct.networks.base import Candidate
 
@@ -94,7 +95,8 @@ class HeldOut(AbstractAccept):
 
     Scorers, and the parameters they fit, see the first `1 - share` of the rows; an edit is worth the evidence of all
     rows minus that of those, with it less without it. Unseen rows have no use for a penalty on parameters; the best of
-    K still costs log K, which scorers that name few of their candidates take off themselves.
+    K still costs log K, which scorers that name few of their candidates take off themselves. An edit of parameters
+    alone is an estimate, and is taken as the seen rows have it.
     """
 
     share: float = 0.3
@@ -114,7 +116,7 @@ class HeldOut(AbstractAccept):
 
     def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
         """Wanted iff the nats of the unseen rows exceed `threshold`."""
-        wanted = [candidate for candidate in candidates if candidate.nats > 0.0]
+        wanted = [one for one in candidates if one.nats > 0.0 and not _estimates(one)]
         if not wanted:
             return PositiveEvidence(self.threshold).judge(candidates, evaluate=evaluate)
         bundles = [candidate.edits for candidate in wanted]
@@ -122,6 +124,10 @@ class HeldOut(AbstractAccept):
         nats = {id(candidate): float(gain) for candidate, gain in zip(wanted, unseen, strict=True)}
         repriced = [replace(one, nats=nats.get(id(one), one.nats)) for one in candidates]
         return PositiveEvidence(self.threshold).judge(repriced, evaluate=evaluate)
+
+
+def _estimates(candidate: Candidate) -> bool:
+    return all(isinstance(edit, SetParameters) for edit in candidate.edits)
 
 
 @final

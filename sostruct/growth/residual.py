@@ -8,7 +8,7 @@ that an edit touches, with the parameters of its neighbourhood fitted, less what
     price = log p(data | after, fitted) - log p(data | before, fitted) - 1/2 ln T (free parameters added) - ln K
 
 with T steps (Schwarz 1978) and K the number of sorts of candidates times that of candidates of the same sort: the best
-of K is the best by chance, too.
+of K is the best by chance, too. What only takes away pays no ln K: it gives back what an addition paid.
 A mis-set tonic volatility looks like a missing parent, so parameters come first: no structure is priced on a component
 whose parameters are not at their best.
 

@@ -27,6 +27,9 @@ from sostruct.networks.hgf.network import HGF
 from sostruct.networks.hgf.workbench import Knob, Trial, Workbench
 from sostruct.surprise import Signals
 
+REMOVALS = frozenset({"prune", "detach", "random walk", "no tonic drift"})
+"""Moves that give back what an addition cost; they are not charged for having been chosen among many."""
+
 
 @final
 @dataclass(frozen=True)
@@ -242,7 +245,8 @@ class Search:
         """The best candidates of every component with their neighbourhoods fitted, until one is worth its price."""
 
         def price(region: _Region) -> float:
-            return self._price(region, rivals[region.move.name] * len(rivals))
+            name = region.move.name
+            return self._price(region, 1 if name in REMOVALS else rivals[name] * len(rivals))
 
         waiting = sorted(regions, key=lambda entry: -price(entry[1]))
         done: list[tuple[str, _Region]] = []
