@@ -451,7 +451,12 @@ class _Children(AbstractChildren):
         def body(carry: _T, child: tuple[Array, VolatilityMessage]) -> tuple[_T, None]:
             return step(carry, *child), None
 
-        return jax.lax.scan(body, start, (self.strength, self.told.volatility))[0]
+        def all_children() -> _T:
+            carry: _T = jax.lax.scan(body, start, (self.strength, self.told.volatility))[0]
+            return carry
+
+        folded: _T = jax.lax.cond(jnp.any(self._volatile), all_children, lambda: start)
+        return folded
 
     def each(self, own: Real) -> Real:
         return own
