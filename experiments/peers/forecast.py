@@ -4,9 +4,9 @@
 
 The job is {"series": {name: {"rows": {column: [...]}, "shown": rows to fit, "most_lags": largest order}}}. The answer
 has, per series and method, "scores" [row after the shown], in nats and summed over columns, "model" in words and
-"seconds". Every parameter comes from the rows shown, every order from Akaike's criterion on them; beliefs, errors and
-variances run on through the rows that follow. Integration is by the KPSS test at 5 percent, as in Hyndman & Khandakar
-2008.
+"seconds". Every parameter comes from the rows shown, every order from Akaike's criterion on them (ARIMA
+by the Bayesian one, too); beliefs, errors and variances run on through the rows that follow. Integration is by the KPSS
+test at 5 percent, as in Hyndman & Khandakar 2008.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,22 +39,25 @@ def integration(shown: np.ndarray) -> int:
     return int(kpss(shown, regression="c", nlags="auto")[1] < 0.05)
 
 
-def arima(column: np.ndarray, shown: int, most: int) -> tuple[np.ndarray, str]:
-    """ARIMA by maximum likelihood, with a constant (or, of differences, with and without a drift)."""
+def arima(column: np.ndarray, shown: int, most: int) -> dict[str, tuple[np.ndarray, str]]:
+    """ARIMA by maximum likelihood, with a constant (or, of differences, with and without a drift), by both criteria."""
     order = integration(column[:shown])
-    best: Any = None
+    best: dict[str, Any] = {}
     for lags, moving in itertools.product(range(most + 1), MOVING):
         for trend in ("c",) if order == 0 else ("n", "t"):
             try:
                 found = ARIMA(column[:shown], order=(lags, order, moving), trend=trend).fit()
             except (ValueError, np.linalg.LinAlgError):
                 continue
-            if np.isfinite(found.aic) and (best is None or found.aic < best[0]):
-                best = (found.aic, found, (lags, order, moving), trend)
-    _, found, orders, trend = best
-    onward = found.append(column[shown:], refit=False)
-    extra = " with drift" if trend == "t" else ""
-    return np.asarray(onward.llf_obs[shown:]), f"ARIMA{orders}{extra}"
+            for criterion, value in (("AIC", found.aic), ("BIC", found.bic)):
+                if np.isfinite(value) and (criterion not in best or value < best[criterion][0]):
+                    best[criterion] = (value, found, (lags, order, moving), trend)
+    answers = {}
+    for criterion, (_, found, orders, trend) in best.items():
+        onward = found.append(column[shown:], refit=False)
+        extra = " with drift" if trend == "t" else ""
+        answers[f"ARIMA, {criterion}"] = (np.asarray(onward.llf_obs[shown:]), f"ARIMA{orders}{extra}")
+    return answers
 
 
 def garch(column: np.ndarray, shown: int, most: int, errors: str) -> tuple[np.ndarray, str]:
@@ -121,20 +125,22 @@ def scored(job: Answer) -> dict[str, Answer]:
     """All methods on one job."""
     columns = {name: np.asarray(values, np.float64) for name, values in job["rows"].items()}
     shown, most = int(job["shown"]), int(job["most_lags"])
-    methods: dict[str, Any] = {
-        "ARIMA": lambda column: arima(column, shown, most),
-        "GARCH, normal": lambda column: garch(column, shown, most, "normal"),
-        "GARCH, Student t": lambda column: garch(column, shown, most, "t"),
-    }
+    methods: tuple[Callable[[np.ndarray], dict[str, tuple[np.ndarray, str]]], ...] = (
+        lambda column: arima(column, shown, most),
+        lambda column: {"GARCH, normal": garch(column, shown, most, "normal")},
+        lambda column: {"GARCH, Student t": garch(column, shown, most, "t")},
+    )
     found: dict[str, Answer] = {}
-    for name, method in methods.items():
+    for method in methods:
         begun = time.perf_counter()
         parts = [method(column) for column in columns.values()]
-        found[name] = {
-            "scores": np.sum([scores for scores, _ in parts], axis=0).tolist(),
-            "model": "; ".join(dict.fromkeys(what for _, what in parts)),
-            "seconds": time.perf_counter() - begun,
-        }
+        seconds = time.perf_counter() - begun
+        for name in parts[0]:
+            found[name] = {
+                "scores": np.sum([part[name][0] for part in parts], axis=0).tolist(),
+                "model": "; ".join(part[name][1] for part in parts),
+                "seconds": seconds,
+            }
     if len(columns) > 1:
         begun = time.perf_counter()
         scores, what = vector(np.column_stack(list(columns.values())), shown, most)

@@ -14,21 +14,18 @@ from typing import final
 
 import jax
 import networkx as nx
-import numpy as np
 
 import sostruct as ss
-from sostruct.graph import AbstractEdit, Entry, SetParameters, apply
+from sostruct.graph import AbstractEdit, Entry, SetParameters
 from sostruct.growth.accept import Always, PositiveEvidence
 from sostruct.growth.base import Proposal, State
-from sostruct.growth.moves import Move, Moves
+from sostruct.growth.random_structure import RandomStructure
 from sostruct.growth.residual import Residual
 from sostruct.growth.restraint import AbstractRestraint
 from sostruct.growth.rule import GrowthRule
 from sostruct.growth.trigger import Every
 from sostruct.networks.base import AbstractNetwork
-from sostruct.networks.hgf.components import components
 from sostruct.networks.hgf.settings import EdgeName
-from sostruct.networks.hgf.workbench import Workbench
 from sostruct.tasks.base import Task
 
 ADDITIONS = (
@@ -41,7 +38,7 @@ ADDITIONS = (
     "see",
     "join",
 )
-"""Moves that add something: what controls draw from. Two states made one count, since a shared state is found so."""
+"""Moves that add something: what *every* chooses from. Two states made one count, since a shared state is found so."""
 
 _EPOCHS = 60
 _FIT = GrowthRule(Every(1), Residual(moves=("parameters",)), PositiveEvidence())
@@ -127,30 +124,12 @@ def fitted_truth(task: Task, update: str, calmer: Sequence[float] = (0.0,)) -> O
 
 
 def random(bare: ss.HGF, task: Task, edits: int, seed: int) -> Outcome:
-    """As many random additions as the residual rule made edits: first a sort, then a place, both uniformly.
+    """As many random additions as the residual rule made: first a sort, then a place, both uniformly.
 
-    Each addition is tried at the starting values that the residual rule would try it at, and all parameters of what it
-    touches are fitted before the next, by the same fit.
+    Each is tried at the same starting values and fitted by the same fit as an addition of the residual rule.
     """
-    generator = np.random.default_rng([seed, 7])
-    network, begun = bare, time.perf_counter()
-    steps: list[str] = []
-    for _ in range(edits):
-        bench = Workbench(network, network.prepare(task.frame[list(network.inputs)]))
-        sorts: dict[str, list[Move]] = {}
-        for move in _additions(network):
-            sorts.setdefault(move.name, []).append(move)
-        while sorts:
-            name = sorted(sorts)[generator.integers(len(sorts))]
-            move = sorts[name].pop(int(generator.integers(len(sorts[name]))))
-            if not sorts[name]:
-                del sorts[name]
-            after = _placed(network, bench, move)
-            if after is not None:
-                network = fitted(after, task).network
-                steps.append(", ".join(str(edit) for edit in move.edits))
-                break
-    return Outcome(network, len(steps), len(steps), len(steps), time.perf_counter() - begun, tuple(steps))
+    rule = GrowthRule(Every(1), RandomStructure(), Always(), (BestOf(edits),))
+    return grown(bare, task, rule, seed=seed)
 
 
 def every(bare: ss.HGF, task: Task, edits: int, seed: int) -> Outcome:
@@ -185,7 +164,7 @@ class BestOf(AbstractRestraint):
             for one in proposals
         ]
         made = state["made"] + (chosen is not None)
-        return held, made < self.edits and bool(fits or chosen), {"made": made}
+        return held, made < self.edits and bool(proposals), {"made": made}
 
     def rest(self, state: State) -> State:
         """Unchanged."""
@@ -226,31 +205,6 @@ def dynamics(network: ss.HGF) -> int:
     seen = [name for name in network.nodes if name not in network.inputs and _sees_input(network, name)]
     own = [dict(network.topology.node(name).parameters) for name in seen if name.endswith("_state")]
     return sum(one["autoconnection"] != 1.0 or one["tonic_drift"] != 0.0 for one in own)
-
-
-def _additions(network: ss.HGF) -> list[Move]:
-    moves = Moves(network.topology, network.inputs, dict.fromkeys(network.inputs, 1.0))
-    found = [*moves.single(), *(move for tie in moves.pairs() for move in tie.moves())]
-    return [move for move in found if move.name in ADDITIONS and not move.deep]
-
-
-def _placed(network: ss.HGF, bench: Workbench, move: Move) -> ss.HGF | None:
-    """The network with a move made at its best starting values, or None where it cannot be made."""
-    best, nats = None, -math.inf
-    for row in move.grid:
-        values: dict[object, dict[str, float]] = {}
-        for (place, name), value in row.items():
-            values.setdefault(place, {})[name] = value
-        bundle = [*move.edits, *(SetParameters(place, own) for place, own in values.items())]  # type: ignore[arg-type]
-        try:
-            topology = apply(network.topology, bundle)
-            own = float(np.sum(bench.evidence(components(topology, network.inputs))))
-            after = network.edited(bundle, key=jax.random.key(0))
-        except ss.GraphError:
-            continue
-        if own > nats:
-            best, nats = after, own
-    return best
 
 
 def _sees_input(network: ss.HGF, name: str) -> bool:

@@ -54,6 +54,7 @@ FIELDS = (
     "spurious",
     "code",
 )
+_RULE = ("anatomy", "moves", "random_structure", "residual", "search")
 _MAPPINGS = 30_000
 """Memory mappings of this process from which compiled programs are forgotten: a process may have 65,530."""
 
@@ -197,8 +198,8 @@ def _code() -> str:
     """Which version of the rule and the filter made a line."""
     digest = hashlib.blake2b(digest_size=4)
     package = ROOT / "sostruct"
-    for path in [*sorted((package / "networks" / "hgf").glob("*.py")), *sorted((package / "growth").glob("[mr]*.py"))]:
-        if path.name in ("moves.py", "residual.py") or path.parent.name == "hgf":
+    for path in sorted([*(package / "networks" / "hgf").glob("*.py"), *(package / "growth").glob("*.py")]):
+        if path.parent.name == "hgf" or path.stem in _RULE:
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
