@@ -2,9 +2,10 @@
 
 A prediction depends on what is above a node and on nothing else, so an edit can change those of the nodes it touches
 and of their descendants alone: nodes that are new, that got other parameters, or that have other parents. All others
-predict what they predicted, and nodes that are not connected to anything touched do so for ever. An edge of strength 0
-changes no prediction at all. What cannot be preserved is the prediction of a child that gets a parent at a strength
-other than 0, or loses one: that is what such an edit is for.
+predict what they predicted. An edge of strength 0 changes no prediction at all. As data come in, nodes that are not
+connected to anything touched go on as they would have, up to rounding: they may stand in other slots. What cannot be
+preserved is the prediction of a child that gets a parent at a strength other than 0, or loses one: that is what such an
+edit is for.
 
 All networks here have one capacity, so one compiled program predicts before and after; at the end the capacity grows.
 """
@@ -117,7 +118,7 @@ def fits(network: HGF, edits: Bundle) -> bool:
 
 
 CASES: list[tuple[Callable[[int], tuple[HGF, np.ndarray]], Callable[..., Iterator[tuple[str, Bundle]]], int]] = [
-    *((drawn, edits_of_every_kind, seed) for seed in range(8)),
+    *((drawn, edits_of_every_kind, seed) for seed in range(6)),
     *((hidden, bundles_of_moves, seed) for seed in range(4)),
 ]
 
@@ -199,14 +200,18 @@ def test_what_is_not_below_an_edit_predicts_what_it_predicted(
                 elif len(place) == 2 or network.topology.edge(place) == topology.edge(place):
                     assert new[place] == old[place], (what, place)
         # predictions right after the edit
-        now = predicted(after, data, 1)
+        now, then = predicted(after, data, 1), predicted(after, data)
         same(was, now, kept - below(news, topology))
         if what.endswith("strength 0.0"):
             same(was, now, kept)
         changed += any(now[name] != was[name] for name in kept)
-        # all predictions from now on, of what no path leads to
+        # predictions from now on, of what no path leads to
         apart = kept - connected(news | gone, network.topology, topology)
-        same(later, predicted(after, data), apart)
+        for name in apart:
+            for mine, other in zip(later[name], then[name], strict=True):
+                np.testing.assert_allclose(
+                    np.frombuffer(other), np.frombuffer(mine), rtol=1e-9, err_msg=f"{what} {name}"
+                )
     assert changed, "some edits must change some predictions"
 
 
@@ -224,12 +229,13 @@ def test_a_parent_of_strength_0_is_not_heard() -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_larger_capacity_changes_predictions_by_rounding_at_most(seed: int) -> None:
+def test_a_larger_capacity_changes_no_prediction(seed: int) -> None:
     network, data = drawn(seed)
     larger = network.at_capacity(room())
     assert larger.packed.capacity != network.packed.capacity
     for old, new in zip(numbers(network), numbers(larger), strict=True):
-        assert old == new
+        assert old.items() <= new.items()
+    same(predicted(network, data, 1), predicted(larger, data, 1), set(network.nodes))
     beliefs, again = (one.filter(data, strict=False) for one in (network, larger))
     for name in ("expected_mean", "expected_precision", "mean", "precision"):
         np.testing.assert_allclose(getattr(again, name), getattr(beliefs, name), rtol=1e-9, atol=1e-12)
