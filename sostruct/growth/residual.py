@@ -28,7 +28,7 @@ from jaxtyping import PRNGKeyArray
 from sostruct.errors import ConfigError
 from sostruct.growth.base import Evaluate, State
 from sostruct.growth.score import AbstractScorer
-from sostruct.growth.search import Effort, Search
+from sostruct.growth.search import Effort, Search, signature
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.hgf.network import HGF
 from sostruct.surprise import Signals
@@ -101,7 +101,7 @@ class Residual(AbstractScorer):
 
     def init(self) -> State:
         """Nothing is fitted, nothing refused."""
-        return Search.nothing()
+        return Search.nothing() | {"quiet": ""}
 
     def score(
         self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
@@ -115,7 +115,11 @@ class Residual(AbstractScorer):
             raise ConfigError(
                 "Cannot score by residuals. This is because the network is no belief network. Try scorer=evidence."
             )
+        here = signature(network.topology, evaluate.bench.mark)
+        if state["quiet"] == here:
+            return (), state
         effort = Effort(self.pairs, self.refined, self.slack, self.margin, self.tolerance, self.regime)
         search = Search(effort, self.moves, network, signals, evaluate.bench, state)
         found = [*search.parameters(), *search.structure()]
-        return sorted(found, key=lambda one: -one.nats), search.remembered()
+        after = search.remembered() | {"quiet": "" if any(one.nats > 0.0 for one in found) else here}
+        return sorted(found, key=lambda one: -one.nats), after

@@ -11,13 +11,14 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.errors import GraphError
-from sostruct.graph import AbstractEdit, AddEdge, AddNode, SetParameters, apply
+from sostruct.graph import AbstractEdit, AddEdge, AddNode, SetParameters, Topology, apply
 from sostruct.growth.base import State
 from sostruct.growth.moves import Move, Moves
 from sostruct.networks.base import Candidate
@@ -80,7 +81,7 @@ class Search:
         self.effort, self.sorts, self.network, self.signals, self.bench = effort, moves, network, signals, bench
         self.parts = bench.components(network.topology)
         self.owner = {name: number for number, one in enumerate(self.parts) for name in one.nodes}
-        self.mark = [_signature(one, bench.mark) for one in self.parts]
+        self.mark = [signature(one.topology, bench.mark) for one in self.parts]
         self.fitted = set(state["fitted"])
         self.refused: dict[str, float] = dict(state["refused"])
         self.asked: dict[str, float] = {}
@@ -118,7 +119,7 @@ class Search:
                 continue
             edits = _settings(own, values)
             after = Component(apply(own.topology, edits), own.inputs)
-            self.fitted.add(_signature(after, self.bench.mark))
+            self.fitted.add(signature(after.topology, self.bench.mark))
             found.append(Candidate(own.inputs[0], edits, gain - cost if self.bench.recent else gain, own.nodes))
         return found
 
@@ -387,8 +388,14 @@ def _variance(steps: NDArray[np.float64]) -> float:
     return max(float(np.var(steps)), 1e-12) if steps.size else 1.0
 
 
-def _signature(own: Component, data: str) -> str:
-    return _digest(own.topology.to_json(), data)
+def signature(topology: Topology, data: str) -> str:
+    """Says which graph, with which numbers, over which data."""
+    return _digest(_text(topology), data)
+
+
+@lru_cache(maxsize=1024)
+def _text(topology: Topology) -> str:
+    return topology.to_json()
 
 
 def _digest(*words: str) -> str:
