@@ -9,11 +9,11 @@ rest; and moves never give a node two volatility parents.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations
-from typing import NamedTuple, final
+from typing import NamedTuple, TypeAlias, final
 
 from sostruct.graph import AbstractEdit, AddEdge, AddNode, Edge, RemoveEdge, RemoveNode, SetParameters, Topology
 from sostruct.growth.anatomy import Anatomy, held_off
@@ -64,6 +64,9 @@ class Move:
         object.__setattr__(self, "named", frozenset(names))
 
 
+Slopes: TypeAlias = Mapping[tuple[str, str], tuple[float, ...]]
+
+
 class Tie(NamedTuple):
     """Two nodes, the coupling whose errors would show that they belong together, and the moves that tie them."""
 
@@ -81,10 +84,11 @@ class Moves:
         topology: the graph.
         inputs: its inputs.
         scale: variance of the steps of each input's series, for inputs that have no state yet.
+        slopes: of one input's series on another's, (on, of) -> several estimates.
     """
 
-    def __init__(self, topology: Topology, inputs: Sequence[str], scale: dict[str, float]) -> None:
-        self.graph, self.scale = Anatomy(topology, inputs), scale
+    def __init__(self, topology: Topology, inputs: Sequence[str], scale: Mapping[str, float], slopes: Slopes) -> None:
+        self.graph, self.scale, self.slopes = Anatomy(topology, inputs), scale, slopes
 
     # single nodes
 
@@ -352,36 +356,56 @@ class Moves:
         yield Move("merge", edges[0].target, (RemoveNode(other), *added), tuple(rows))
 
     def _one_state(self, one: str, other: str) -> Iterator[Move]:
-        """Two states become one behind the inputs of both."""
-        own, theirs = self.graph.topology.children(one), self.graph.topology.children(other)
-        if (
-            {edge.target for edge in own} & {edge.target for edge in theirs}
-            or self.graph.above(one, other)
-            or self.graph.above(other, one)
-        ):
+        """Two states become one behind the inputs of both; a drift that they share stays with it or goes, too."""
+        graph = self.graph
+        own, theirs = graph.topology.children(one), graph.topology.children(other)
+        if {edge.target for edge in own} & {edge.target for edge in theirs}:
             return
-        if self.graph.parents(other, "value") and self.graph.parents(one, "value"):
+        if graph.above(one, other) or graph.above(other, one):
             return
-        if self.graph.parents(other, "value") or (
-            self.graph.parents(other, "volatility") and not self.graph.parents(one, "volatility")
+        above = {name: {edge.source for edge in graph.parents(name, "value")} for name in (one, other)}
+        if above[one] and above[other] and above[one] != above[other]:
+            return
+        if (above[other] and not above[one]) or (
+            graph.parents(other, "volatility") and not graph.parents(one, "volatility")
         ):
             one, other, theirs = other, one, own
-        ratio = math.exp(0.5 * (self.graph.log_step(other) - self.graph.log_step(one)))
+        ratio = math.exp(0.5 * (graph.log_step(other) - graph.log_step(one)))
         keys = [(one, edge.target, "value", 0) for edge in theirs]
-        rows: list[dict[Knob, float]] = [
-            {
-                (key, "strength"): held_off(sign * ratio * size * edge.strength)
-                for key, edge in zip(keys, theirs, strict=True)
-            }
-            for sign in (1.0, -1.0)
-            for size in (1.0, 0.5)
+        rows: list[dict[Knob, float]] = []
+        guesses = [
+            [sign * size * ratio * edge.strength for edge in theirs] for sign, size in product((1, -1), (1.0, 0.5))
         ]
-        gone = [RemoveNode(name) for name in (other, *self.graph.orphans(other))]
+        guesses += [list(each) for each in zip(*(self._seen(own, edge.target) for edge in theirs), strict=True)]
+        for guess in guesses:
+            loadings = [held_off(each) for each in guess]
+            row: dict[Knob, float] = {(key, "strength"): own for key, own in zip(keys, loadings, strict=True)}
+            rows += [row, row | self._noisier(theirs, math.exp(graph.log_step(other)))]
         added = [
             AddEdge(replace(edge, source=one, strength=rows[0][(key, "strength")]))
             for key, edge in zip(keys, theirs, strict=True)
         ]
-        yield Move("one state", theirs[0].target, (*gone, *added), tuple(rows))
+        shared = [edge for edge in graph.topology.parents(other) if len(graph.topology.children(edge.source)) > 1]
+        freed = [edit for edge in shared for edit in self._without(edge)[0]]
+        gone = [RemoveNode(name) for name in (other, *graph.orphans(other))]
+        yield Move("one state", theirs[0].target, (*freed, *gone, *added), tuple(rows))
+        for edge in shared:
+            rest = [each for each in graph.topology.children(edge.source) if each.target != other]
+            if edge.coupling == "value" and [each.target for each in rest] == [one]:
+                drift = [RemoveNode(name) for name in (edge.source, *graph.orphans(edge.source))]
+                raised = tuple(row | graph.raised(rest[0]) for row in rows)
+                yield Move("one state", theirs[0].target, (*drift, *gone, *added), raised)
+
+    def _seen(self, edges: Sequence[Edge], column: str) -> list[float]:
+        """Loadings of a column on a state that others see, as the series themselves have them: walks that are one and
+        the same tell their ratio very exactly, and a loading that is a little wrong looks hopeless."""
+        first = next(edge for edge in edges if edge.target in self.graph.inputs)
+        return [first.strength * slope for slope in self.slopes[first.target, column]]
+
+    def _noisier(self, edges: Sequence[Edge], variance: float) -> dict[Knob, float]:
+        """More noise for inputs that get another state: a loading that is not quite right yet must not look absurd."""
+        own = {edge.target: self.graph.parameters[edge.target].get("precision") for edge in edges}
+        return {(name, "precision"): 1.0 / (1.0 / old + variance) for name, old in own.items() if old is not None}
 
     def _see(self, one: str, other: str) -> Iterator[Move]:
         """An input sees the state of another beside its own."""

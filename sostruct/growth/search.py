@@ -32,6 +32,10 @@ REMOVALS = frozenset({"prune", "detach", "random walk", "no tonic drift"})
 """Moves that give back what an addition cost; they are not charged for having been chosen among many."""
 
 
+SHARED = frozenset({"one state", "shared drift", "shared volatility"})
+"""Ways to tie two components, of which the best of each is always fitted: roughly priced, one passes for another."""
+
+
 @final
 @dataclass(frozen=True)
 class Effort:
@@ -202,7 +206,18 @@ class Search:
     def _anatomy(self) -> Moves:
         steps = np.diff(self.bench.inputs, axis=0).T
         scale = {name: _variance(own[~np.isnan(own)]) for name, own in zip(self.network.inputs, steps, strict=True)}
-        return Moves(self.network.topology, self.network.inputs, scale)
+        return Moves(self.network.topology, self.network.inputs, scale, self._slopes())
+
+    def _slopes(self) -> dict[tuple[str, str], tuple[float, ...]]:
+        """Of every series on every other, in levels and over ten steps."""
+        levels = self.bench.inputs
+        found = []
+        for series in (levels, levels[10:] - levels[:-10]):
+            seen = np.nan_to_num(series)
+            power = np.maximum(np.sum(seen**2, 0), 1e-12)
+            found.append(seen.T @ seen / power[:, None])
+        names = list(enumerate(self.network.inputs))
+        return {(on, of): tuple(float(one[row, column]) for one in found) for row, on in names for column, of in names}
 
     def _region(self, before: Sequence[Component], move: Move) -> _Region | None:
         """The move's surroundings, or None where it does not fit the graph."""
@@ -254,15 +269,19 @@ class Search:
         settled: set[int] = set()
         while waiting:
             chosen, left, load = [], [], Counter[int]()
+            tied: set[tuple[str, int]] = set()
             for mark, region in waiting:
                 touched = {self.owner[next(iter(one.nodes))] for one in region.before}
                 if touched & settled:
                     continue
                 if price(region) < -self.effort.slack:
                     done.append((mark, region))
-                elif any(load[number] >= self.effort.refined for number in touched):
+                elif any(load[number] >= self.effort.refined for number in touched) and (
+                    region.move.name not in SHARED or any((region.move.name, number) in tied for number in touched)
+                ):
                     left.append((mark, region))
                 else:
+                    tied |= {(region.move.name, number) for number in touched}
                     load.update(touched)
                     chosen.append((mark, region))
             self._fit([region for _, region in chosen])

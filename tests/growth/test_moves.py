@@ -33,7 +33,7 @@ SCALE = dict.fromkeys(INPUTS, 1.0)
 
 
 def every_move(topology: Topology) -> list:
-    moves = Moves(topology, INPUTS, SCALE)
+    moves = Moves(topology, INPUTS, SCALE, {(one, other): (0.9, 1.1) for one in INPUTS for other in INPUTS})
     return [*moves.single(), *(move for tie in moves.pairs() for move in tie.moves())]
 
 
