@@ -373,9 +373,8 @@ class Moves:
         ratio = math.exp(0.5 * (graph.log_step(other) - graph.log_step(one)))
         keys = [(one, edge.target, "value", 0) for edge in theirs]
         rows: list[dict[Knob, float]] = []
-        guesses = [
-            [sign * size * ratio * edge.strength for edge in theirs] for sign, size in product((1, -1), (1.0, 0.5))
-        ]
+        sizes = (1.0, -1.0, 0.5, -0.5)
+        guesses = [[size * ratio * edge.strength for edge in theirs] for size in sizes]
         guesses += [list(each) for each in zip(*(self._seen(own, edge.target) for edge in theirs), strict=True)]
         for guess in guesses:
             loadings = [held_off(each) for each in guess]

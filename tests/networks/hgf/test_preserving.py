@@ -12,6 +12,7 @@ All networks here have one capacity, so one compiled program predicts before and
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, reduce
+from itertools import product
 
 import jax
 import networkx as nx
@@ -99,7 +100,8 @@ def edits_of_every_kind(network: HGF, rng: np.random.Generator) -> Iterator[tupl
 
 def bundles_of_moves(network: HGF, rng: np.random.Generator, most: int = 12) -> Iterator[tuple[str, Bundle]]:
     """Random bundles that growth by residuals would try, no sort more than once."""
-    moves = Moves(network.topology, network.inputs, dict.fromkeys(network.inputs, 1.0))
+    slopes = dict.fromkeys(product(network.inputs, repeat=2), (0.9, -1.1))
+    moves = Moves(network.topology, network.inputs, dict.fromkeys(network.inputs, 1.0), slopes)
     found = [*moves.single(), *(move for tie in moves.pairs() for move in tie.moves())]
     seen: set[str] = set()
     for place in rng.permutation(len(found)):
