@@ -266,6 +266,8 @@ class Search:
 
         waiting = sorted(regions, key=lambda entry: -price(entry[1]))
         done: list[tuple[str, _Region]] = []
+        if self.effort.refined == 0:
+            done, waiting = waiting, []
         settled: set[int] = set()
         while waiting:
             chosen, left, load = [], [], Counter[int]()

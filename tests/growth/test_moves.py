@@ -12,10 +12,12 @@ from sostruct.errors import ConfigError, GraphError
 from sostruct.graph import AddEdge, AddNode, RemoveNode, SetParameters, Topology, apply
 from sostruct.growth.accept import HeldOut, PositiveEvidence
 from sostruct.growth.counterfactual import Pricing
+from sostruct.growth.grid import Grid
 from sostruct.growth.moves import Move, Moves
 from sostruct.growth.random_structure import ADDITIONS, RandomStructure
 from sostruct.growth.residual import MOVES, Residual
 from sostruct.growth.rule import GrowthRule
+from sostruct.growth.score import AbstractScorer
 from sostruct.growth.search import Effort, Search
 from sostruct.growth.trigger import Every
 from sostruct.networks.hgf.builders import bare_hgf
@@ -128,10 +130,10 @@ def grown(network: HGF, data: object, scorer: object, epochs: int = 12) -> tuple
     return network, taken
 
 
-@pytest.mark.parametrize("family", ["none", "shared_state"])
-def test_what_is_hidden_is_found(family: str) -> None:
+@pytest.mark.parametrize(("family", "scorer"), [("none", Residual()), ("shared_state", Residual()), ("none", Grid())])
+def test_what_is_hidden_is_found(family: str, scorer: AbstractScorer) -> None:
     network, data, task = hidden(family)
-    after, taken = grown(network, data, Residual())
+    after, taken = grown(network, data, scorer)
     assert taken[0][0] == 0
     assert all(isinstance(edit, SetParameters) for edit in taken[0][1].edits)
     assert compare_beliefs(after.graph, task.truth, network.inputs).f1 == 1.0
@@ -202,7 +204,7 @@ def test_held_out_rows_judge_what_others_fitted() -> None:
 
 
 def test_settings_and_networks_that_do_not_fit_are_refused() -> None:
-    for scorer in (Residual, RandomStructure):
+    for scorer in (Residual, RandomStructure, Grid):
         with pytest.raises(ConfigError, match="sprout"):
             scorer(("sprout",))
     with pytest.raises(ConfigError, match="pairs"):
@@ -214,7 +216,7 @@ def test_settings_and_networks_that_do_not_fit_are_refused() -> None:
     data = lagged.prepare(series(1, 2, 50))
     _, signals = lagged.epoch(data, key=KEY)
     pricing = Pricing(lagged, data, KEY)
-    for rule in (Residual(), RandomStructure()):
+    for rule in (Residual(), RandomStructure(), Grid()):
         with pytest.raises(ConfigError, match="no belief network"):
             rule.score(lagged, signals, rule.init(), evaluate=pricing, key=KEY)
     with pytest.raises(ConfigError, match="no belief network"):
