@@ -93,7 +93,7 @@ def main() -> None:
         if not choice.no_peers:
             peers, peer_versions = asked(sample)
             found |= peers
-            found_versions |= peer_versions
+            found_versions |= {name: peer_versions[name] for name in ("statsmodels", "arch")}
         own = [_line(sample, method, one, found["grown"]) for method, one in found.items()]
         shown = [{key: text for key, text in line.items() if key != "series"} for line in own]
         table = markdown_table(shown)
