@@ -375,7 +375,8 @@ class Moves:
         rows: list[dict[Knob, float]] = []
         sizes = (1.0, -1.0, 0.5, -0.5)
         guesses = [[size * ratio * edge.strength for edge in theirs] for size in sizes]
-        guesses += [list(each) for each in zip(*(self._seen(own, edge.target) for edge in theirs), strict=True)]
+        if all(edge.target in graph.inputs for edge in theirs):
+            guesses += [list(each) for each in zip(*(self._seen(own, edge.target) for edge in theirs), strict=True)]
         for guess in guesses:
             loadings = [held_off(each) for each in guess]
             row: dict[Knob, float] = {(key, "strength"): own for key, own in zip(keys, loadings, strict=True)}
