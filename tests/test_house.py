@@ -26,7 +26,6 @@ FLOORS = {
     "control": 4,
     "discovery": 5,
     "structure": 5,
-    "structure": 5,
     "meta": 6,
     "app": 7,
     "cli": 7,

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import sostruct
-from sostruct.discovery.estimator import CausalDiscovery
 from sostruct.control.finished import DONE
+from sostruct.discovery.estimator import CausalDiscovery
 from sostruct.discovery.store import load, metrics, write_results
 from sostruct.errors import RunError
 from sostruct.graph import read_graph

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sostruct.discovery.estimator import CausalDiscovery
 from sostruct.control.finished import DONE
+from sostruct.discovery.estimator import CausalDiscovery
 from sostruct.discovery.store import metrics, write_results
 from sostruct.growth.catalogue import all_rules
 from sostruct.reports.sweep import analyze, read_sweep, write_sweep_report
