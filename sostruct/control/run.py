@@ -223,17 +223,19 @@ def loop(
             state, start, settled = dict(header.rule), header.epoch, header.settled
         else:
             recorder = Recorder.fresh(folder, network)
-    remembered, signals = _Refusals(journal), None
+    remembered, signals, begun = _Refusals(journal), None, network.begun()
     for epoch in range(start, epochs):
         if settled:
             break
         own = _fold_in(key, epoch)
-        network, signals = yield Request(network.begun(), data, own)
+        network, signals = yield Request(begun, data, own)
         history.record(network.nodes, signals)
         pricing = Pricing(network, data, own, mark)
         proposals, state = controller.growth.propose(network, signals, state, evaluate=pricing, key=own)
         taken, refused = controller.settle(proposals)
-        network = network.edited([edit for proposal in taken for edit in proposal.edits], key=own) if taken else network
+        if taken:
+            network = network.edited([edit for proposal in taken for edit in proposal.edits], key=own)
+            begun = network.begun()
         settled = not taken and not controller.growth.waiting(state)
         entries = [_entry(epoch, one, True) for one in taken]
         entries += [_entry(epoch, one, False) for one in remembered.news(refused)]

@@ -250,6 +250,7 @@ class HGF(AbstractNetwork):
             )
         return self.with_packed(PackedHGF(self.packed.wiring, state))
 
+    @_plain
     def reset(self) -> HGF:
         """The same network with the beliefs it has before its first step."""
         wiring = self.packed.wiring
@@ -260,10 +261,12 @@ class HGF(AbstractNetwork):
         """True: its state goes on from chunk to chunk."""
         return True
 
+    @_plain
     def begun(self) -> HGF:
         """The network with its initial beliefs."""
         return self.reset()
 
+    @_plain
     def with_packed(self, packed: PackedHGF) -> HGF:
         """The same network holding other arrays for the same graph."""
         return self._with(packed=packed)
@@ -282,25 +285,19 @@ class HGF(AbstractNetwork):
             )
         return Observations(series.values, series.time_steps)
 
+    @_plain
     def reported(self, signals: Signals) -> Signals:
         """The rows of the nodes, on the host."""
         rows = np.array([self.packing.slot[name] for name in self.nodes])
-        signals = jax.device_get(signals)  # all of them at once
 
         def own(numbers: Numbers) -> NDArray[np.float64]:
-            return np.asarray(numbers)[..., rows]
+            found = np.asarray(numbers)
+            return found[..., rows] if found.ndim else found
 
-        return Signals(
-            surprise=own(signals.surprise),
-            expected=own(signals.expected),
-            error=own(signals.error),
-            precision=own(signals.precision),
-            count=own(signals.count),
-            evidence=signals.evidence,
-            gains=None,
-            errors=jax.tree.map(own, signals.errors),
-        )
+        reported: Signals = jax.tree.map(own, signals)
+        return reported
 
+    @_plain
     def edited(self, edits: Sequence[AbstractEdit], *, key: PRNGKeyArray) -> HGF:
         """The network on the edited graph, which runs packed unless `schedule` says otherwise.
 
@@ -352,20 +349,24 @@ class HGF(AbstractNetwork):
     def __repr__(self) -> str:
         return f"HGF({self.topology.size} nodes, inputs {', '.join(self.inputs)}, update={self.options.update.name!r})"
 
+    @_plain
     def _moved(self, topology: Topology, gone: Any) -> HGF:
         """On another graph."""
         inputs = read_inputs(topology, self.inputs)
         check_graph(topology, inputs)
         return self._placed(topology, packing(topology, inputs, self.packed.capacity), False, gone)
 
+    @_plain
     def _placed(self, topology: Topology, places: Packing, unroll: bool, gone: Any = ()) -> HGF:
         packed = moved(self.packed, (self.topology, self.packing), (topology, places), gone)
         drawn = _drawn(places, self.schedule, unroll=unroll)
         return self._with(topology=topology, packed=packed, packing=places, drawn=drawn)
 
+    @_plain
     def _assigned(self, values: Any) -> HGF:
         return self._with(packed=assigned(self.packed, self.topology, self.packing, values))
 
+    @_plain
     def _with(self, **changes: Any) -> HGF:
         """A copy with other fields. Nothing is checked: `__init__` is for graphs nobody has checked."""
         network = object.__new__(HGF)
