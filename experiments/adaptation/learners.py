@@ -1,0 +1,129 @@
+"""Who follows a stream whose graph changes: growth by residuals, its control, and those who know.
+
+All are judged by what they predict before they see it: the surprise of a chunk is that of the graph and the parameters
+as they were before the chunk.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pandas as pd
+
+import sostruct as ss
+from sostruct.graph import SetParameters
+from sostruct.growth.accept import PositiveEvidence
+from sostruct.growth.residual import Residual
+from sostruct.growth.rule import GrowthRule
+from sostruct.growth.trigger import Every
+from sostruct.structure.compare import compare_beliefs
+from sostruct.tasks.regimes import Regime, RegimeSwitch
+
+CHUNK, LIMIT = 50, 1000
+LEARNERS = ("residual", "parameters", "fixed", "oracle")
+
+
+class Line(NamedTuple):
+    """A learner after one chunk.
+
+    Attributes:
+        rows: rows seen.
+        regime: which regime the chunk came from.
+        f1: of all edges, against the regime's graph.
+        hidden_f1: of those edges that bare inputs do not have.
+        parents: share of the regime's hidden edges that are there.
+        surprise: of the chunk, before it was seen, nats per step.
+        edits: structural edits made after the chunk.
+        remembered: rows remembered.
+        nodes: of the graph.
+        seconds: wall time of the chunk.
+    """
+
+    rows: int
+    regime: int
+    f1: float
+    hidden_f1: float
+    parents: float
+    surprise: float
+    edits: int
+    remembered: int
+    nodes: int
+    seconds: float
+
+
+class Step(NamedTuple):
+    """What a learner did with one chunk."""
+
+    network: ss.HGF
+    surprise: float
+    edits: int = 0
+    remembered: int = 0
+
+
+def followed(task: RegimeSwitch, seed: int, rule: str) -> list[Line]:
+    """A learner along the stream."""
+    loaded, regimes = task.load(seed), task.regimes(seed)
+    assert loaded.start is not None
+    chunks = [loaded.frame.iloc[first : first + CHUNK] for first in range(0, len(loaded.frame), CHUNK)]
+    bare = ss.HGF(loaded.start, schedule="packed")
+    match rule:
+        case "residual":
+            steps = streamed(bare, Residual(), chunks)
+        case "parameters":
+            steps = streamed(bare, Residual(moves=("parameters",)), chunks)
+        case "fixed":
+            steps = told(regimes[:1], chunks)
+        case _:
+            steps = told(regimes, chunks)
+    lines, begun, seen = [], time.perf_counter(), 0
+    for chunk, step in zip(chunks, steps, strict=True):
+        regime = max(number for number, one in enumerate(regimes) if one.first <= seen)
+        seen += len(chunk)
+        compared = compare_beliefs(step.network.graph, regimes[regime].graph, bare.inputs)
+        hidden = compared.hidden
+        numbers = (compared.f1, hidden.f1, hidden.recall, step.surprise)
+        seconds = time.perf_counter() - begun
+        begun += seconds
+        lines.append(
+            Line(
+                seen,
+                regime,
+                *(round(number, 6) for number in numbers),
+                step.edits,
+                step.remembered,
+                step.network.topology.size,
+                round(seconds, 3),
+            )
+        )
+    return lines
+
+
+def streamed(network: ss.HGF, scorer: Residual, chunks: list[pd.DataFrame]) -> Iterator[Step]:
+    """Growth, or fitting alone, on a live stream."""
+    live = ss.stream(network, ss.Controller(GrowthRule(Every(1), scorer, PositiveEvidence())), limit=LIMIT)
+    for number, chunk in enumerate(chunks):
+        live.observe(chunk)
+        assert live.signals is not None
+        assert live.stream is not None
+        assert isinstance(live.network, ss.HGF)
+        made = [entry for entry in live.journal if entry.accepted and entry.epoch == number]
+        structural = sum(any(not isinstance(edit, SetParameters) for edit in entry.edits) for entry in made)
+        surprise = -float(live.signals.evidence) / len(chunk)
+        yield Step(live.network, surprise, structural, sum(live.stream.lengths))
+
+
+def told(regimes: tuple[Regime, ...], chunks: list[pd.DataFrame]) -> Iterator[Step]:
+    """The true graphs with true parameters from the row on from which they hold; what is common to two keeps its
+    beliefs."""
+    network, seen = ss.HGF(regimes[0].graph, schedule="packed"), 0
+    for chunk in chunks:
+        for regime in regimes[1:]:
+            if regime.first == seen:
+                network = network.at_topology(ss.HGF(regime.graph).topology)
+        columns = list(network.inputs)
+        beliefs = network.filter(chunk[columns], strict=False)
+        network = network.with_state(beliefs.last)
+        seen += len(chunk)
+        yield Step(network, -float(beliefs.log_evidence) / len(chunk))
