@@ -178,7 +178,11 @@ def sequences(count: int) -> tuple[list[Row], list[str]]:
     epochs = capacities = 0
     begun = time.perf_counter()
     for seed in range(count):
-        found = sequence(seed)
+        try:
+            found = sequence(seed)
+        except Exception as error:
+            broken.append(f"seed {seed} ended with {type(error).__name__}: {error}")
+            continue
         edits += found.edits
         refused += found.refused
         broken += found.broken

@@ -304,14 +304,15 @@ class Moves:
         """Removing one of several edges; where it set the scale, the next one does."""
         rest = [one for one in self.graph.topology.children(edge.source) if one != edge]
         edits: list[AbstractEdit] = [RemoveEdge(*edge.key)]
-        if edge.strength == 1.0 and rest and all(one.strength != 1.0 for one in rest):
-            unit = rest[0].strength
+        heir = next((one for one in rest if one.strength != 0.0), None)
+        if edge.strength == 1.0 and heir is not None and all(one.strength != 1.0 for one in rest):
+            unit = heir.strength
             own = self.graph.parameters[edge.source]
             values = {"tonic_volatility": own["tonic_volatility"] + 2.0 * math.log(max(abs(unit), 1e-3))}
             values |= {name: own[name] * unit for name in ("mean", "tonic_drift") if own[name] != 0.0}
             edits.append(SetParameters(edge.source, values))
             for one in rest:
-                strength = 1.0 if one is rest[0] else held_off(one.strength / unit)
+                strength = 1.0 if one is heir else held_off(one.strength / unit)
                 edits.append(SetParameters(one.key, {"strength": strength}))
         return tuple(edits), ({},)
 
