@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from sostruct.growth.accept import Always, PositiveEvidence
 from sostruct.growth.crp import CRP
+from sostruct.growth.grid import Grid
 from sostruct.growth.residual import Residual
 from sostruct.growth.restraint import Budget
 from sostruct.growth.rule import GrowthRule
@@ -27,6 +28,11 @@ def residual(threshold: float = 1e-6) -> GrowthRule:
     """Belief networks: grow where the errors that are left show what is missing, and change whatever raises the
     evidence: the graph is the fixed point."""
     return GrowthRule(Every(1), Residual(), PositiveEvidence(threshold))
+
+
+def counterfactual(threshold: float = 1e-6) -> GrowthRule:
+    """Belief networks: every edit on a grid of parameters, side by side, and nothing new fitted."""
+    return GrowthRule(Every(1), Grid(), PositiveEvidence(threshold))
 
 
 def random(parents: int = 2) -> GrowthRule:

@@ -241,7 +241,8 @@ def test_help_and_settings_can_be_asked_for(sostruct, workplace):
     shown = sostruct("--help")
     assert shown.code == 0
     text = "\n".join(shown.out)
-    for word in ("task=csv task.path=", "run.resume=", "growth: every, evidence, none, random", "hydra.run.dir", "-m"):
+    rules = "growth: counterfactual, every, evidence, none, random, residual"
+    for word in ("task=csv task.path=", "run.resume=", rules, "hydra.run.dir", "-m"):
         assert word in text
     assert sostruct("--cfg", "job").code == 0
     assert names(workplace) == set()

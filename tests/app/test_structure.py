@@ -63,8 +63,9 @@ def test_a_run(grown, workplace):
     assert type(found) is Structure
     assert found.rows == 60
     told = numbers(folder)
-    assert told["epochs"] == told["edits"] == 4
-    assert told["edges"] == len(pd.read_csv(folder / "edges.csv")) == task.start.number_of_edges() + 4
+    assert told["epochs"] == 4
+    assert told["edits"] >= 2
+    assert told["edges"] == len(pd.read_csv(folder / "edges.csv")) > task.start.number_of_edges()
     assert told["surprise_per_step"] == pytest.approx(found.surprise_per_step(task.frame))
     assert told["heldout_surprise_per_step"] == pytest.approx(found.heldout_surprise_per_step(task.heldout))
     assert 0.0 <= told["edge_f1"] <= 1.0

@@ -290,7 +290,7 @@ class HGF(AbstractNetwork):
         """The rows of the nodes, on the host."""
         rows = np.array([self.packing.slot[name] for name in self.nodes])
 
-        def own(numbers: Numbers) -> NDArray[np.float64]:
+        def own(numbers: Numbers) -> NDArray[Any]:
             found = np.asarray(numbers)
             return found[..., rows] if found.ndim else found
 
