@@ -105,7 +105,11 @@ def main() -> None:
             versions_line(versions(("jax", "equinox", "numpy"))),
         ],
     )
-    lines = [("quiet", *own.values()) for own in quiet] + [("edit", *own.values()) for own in edit_rows(edits)]
+    lines = [{"what": "epoch without edits", **own} for own in quiet]
+    lines += [{"what": "edit", **own} for own in edit_rows(edits)] + [
+        {"what": "compilations", **own} for own in compiled
+    ]
+    lines += [{"what": "random sequences", **own} for own in live]
     write_csv(REFERENCE / "structure_cost.csv", pd.DataFrame(lines).fillna(""))
 
 

@@ -38,7 +38,7 @@ from sostruct.graph import (
 from sostruct.graph.schema import COUPLINGS
 from sostruct.growth.accept import AbstractAccept, Always, PositiveEvidence
 from sostruct.growth.base import Evaluate, State
-from sostruct.growth.moves import Moves
+from sostruct.growth.moves import Move, Moves
 from sostruct.growth.restraint import AbstractRestraint, Budget, Cooldown
 from sostruct.growth.restraint_additions import Additions
 from sostruct.growth.restraint_limits import Budgets, Reachability
@@ -109,7 +109,15 @@ def _touched(network: HGF, bundle: Sequence[AbstractEdit]) -> frozenset[str]:
     graph.add_nodes_from((*before.names, *after.names))
     old, new = ({node.name: (node, one.parents(node.name)) for node in one.nodes} for one in (before, after))
     changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+    if changed:  # what an edit names is to be there, even where it changes nothing
+        changed |= Move("", "", tuple(bundle)).named | {name for edit in bundle for name in _rewired(edit)}
     return frozenset().union(*(nx.node_connected_component(graph, name) for name in changed))
+
+
+def _rewired(edit: AbstractEdit) -> tuple[str, ...]:
+    if not isinstance(edit, Rewire):
+        return ()
+    return (edit.remove.source, edit.remove.target, edit.add.edge.source, edit.add.edge.target)
 
 
 def _move(network: HGF, rng: Generator) -> tuple[AbstractEdit, ...]:
