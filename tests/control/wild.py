@@ -111,7 +111,7 @@ def _touched(network: HGF, bundle: Sequence[AbstractEdit]) -> frozenset[str]:
     changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
     if changed:  # what an edit names is to be there, even where it changes nothing
         changed |= Move("", "", tuple(bundle)).named | {name for edit in bundle for name in _rewired(edit)}
-    return frozenset().union(*(nx.node_connected_component(graph, name) for name in changed))
+    return frozenset().union(*(nx.node_connected_component(graph, name) for name in changed if name in graph))
 
 
 def _rewired(edit: AbstractEdit) -> tuple[str, ...]:
