@@ -74,7 +74,7 @@ class Scheduled(AbstractScorer):
 
     every: int = 4
 
-    def init(self) -> State:
+    def init(self, network: AbstractNetwork) -> State:
         return {"seen": 0}
 
     def score(

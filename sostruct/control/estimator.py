@@ -104,6 +104,7 @@ class AbstractEstimator(abc.ABC, Generic[Result]):
             raise ConfigError(f"Cannot run {self.epochs} epochs. This is because a run needs at least one. Try 100.")
         controller = Controller(self.default_rule() if self.growth is None else self.growth, self.edits_per_epoch)
         frame, network = self.starting(data)
+        controller.growth.init(network)  # refuses networks that the rule cannot edit, before any work starts
         return Assembled(frame, network, controller, jax.random.key(self.seed))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

@@ -94,9 +94,8 @@ class HeldOut(AbstractAccept):
     """Accepts what raises the log predictive density of rows that nobody fitted to.
 
     Scorers, and the parameters they fit, see the first `1 - share` of the rows; an edit is worth the evidence of all
-    rows minus that of those, with it less without it. Unseen rows have no use for a penalty on parameters; the best of
-    K still costs log K, which scorers that name few of their candidates take off themselves. An edit of parameters
-    alone is an estimate, and is taken as the seen rows have it.
+    rows minus that of those, with it less without it. What a scorer itself prices at nothing or less is not tried; what
+    it has no price for is. An edit of parameters alone is an estimate, and is taken as the seen rows have it.
     """
 
     share: float = 0.3
@@ -116,7 +115,7 @@ class HeldOut(AbstractAccept):
 
     def judge(self, candidates: Sequence[Candidate], *, evaluate: Evaluate) -> Sequence[Proposal]:
         """Wanted iff the nats of the unseen rows exceed `threshold`."""
-        wanted = [one for one in candidates if one.nats > 0.0 and not _estimates(one)]
+        wanted = [one for one in candidates if not one.nats <= 0.0 and not _estimates(one)]
         if not wanted:
             return PositiveEvidence(self.threshold).judge(candidates, evaluate=evaluate)
         bundles = [candidate.edits for candidate in wanted]

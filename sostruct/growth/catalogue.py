@@ -1,5 +1,6 @@
 """The rules by name: surprise-driven growth and the controls it must beat.
 
+`evidence` is for lagged networks, `residual` and `counterfactual` are for belief networks, `crp` for mixtures.
 Each control differs from `evidence` in the part it controls for: `random` in where, `every` in when and accept, `none`
 in everything. Controls that cannot say when to stop are given a budget of parents per target.
 """
@@ -58,4 +59,4 @@ def crp(threshold: float = 1e-6) -> GrowthRule:
 all_rules: Mapping[str, Callable[[], GrowthRule]] = MappingProxyType(
     {"evidence": evidence, "random": random, "every": every, "none": none}
 )
-"""Every rule by name; the contract tests run over all of them."""
+"""The rules that a lagged network grows by, by name; the contract tests run over all of them."""

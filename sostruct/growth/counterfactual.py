@@ -25,7 +25,6 @@ from sostruct.graph import AbstractEdit
 from sostruct.growth.base import Evaluate
 from sostruct.networks.base import AbstractNetwork, AbstractPacked
 from sostruct.networks.hgf.network import HGF
-from sostruct.networks.hgf.packed import Observations
 from sostruct.networks.hgf.workbench import Workbench, unsuitable
 from sostruct.numerics import double_precision
 from sostruct.surprise import Signals
@@ -96,14 +95,13 @@ class Pricing(Evaluate):
         Raises:
             ConfigError: the data of this network have no order of steps.
         """
-        if not isinstance(self.data, Observations):
+        if not self.network.sequential:
             raise ConfigError(
                 "Cannot hold out rows. This is because this network sums its data up before it runs. Try "
                 "accept=evidence."
             )
-        steps = max(1, round(share * len(self.data.inputs)))
-        elapsed = self.data.time_steps
-        some = Observations(self.data.inputs[:steps], None if elapsed is None else elapsed[:steps])
+        steps = max(1, round(share * len(jax.tree.leaves(self.data)[0])))
+        some = jax.tree.map(lambda part: part[:steps], self.data)
         return replace(self, data=some, mark=f"{self.mark}:{steps}", narrower=())
 
 

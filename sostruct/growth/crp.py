@@ -89,7 +89,7 @@ class CRP(AbstractScorer):
                 "positive numbers such as [0.25, 4]."
             )
 
-    def init(self) -> State:
+    def init(self, network: AbstractNetwork) -> State:
         """Nothing to remember."""
         return {}
 

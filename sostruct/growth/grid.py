@@ -14,13 +14,11 @@ from typing import final
 
 from jaxtyping import PRNGKeyArray
 
-from sostruct.errors import ConfigError
 from sostruct.growth.base import Evaluate, State
 from sostruct.growth.residual import MOVES
 from sostruct.growth.score import AbstractScorer
-from sostruct.growth.search import Effort, Search
+from sostruct.growth.search import Effort, Search, belief_network, checked_sorts
 from sostruct.networks.base import AbstractNetwork, Candidate
-from sostruct.networks.hgf.network import HGF
 from sostruct.surprise import Signals
 
 _ALL = 1_000_000
@@ -38,16 +36,11 @@ class Grid(AbstractScorer):
     moves: Sequence[str] = MOVES
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "moves", tuple(self.moves))
-        unknown = sorted(set(self.moves) - set(MOVES))
-        if unknown or not self.moves:
-            raise ConfigError(
-                f"Cannot try the moves {unknown or list(self.moves)}. This is because the moves are "
-                f"{', '.join(MOVES)}. Try some of them."
-            )
+        object.__setattr__(self, "moves", checked_sorts("moves", self.moves, MOVES))
 
-    def init(self) -> State:
+    def init(self, network: AbstractNetwork) -> State:
         """Nothing is fitted, nothing refused."""
+        belief_network(network)
         return Search.nothing()
 
     def score(
@@ -58,10 +51,7 @@ class Grid(AbstractScorer):
         Raises:
             ConfigError: the network is no belief network, or one that cannot be priced by components.
         """
-        if not isinstance(network, HGF):
-            raise ConfigError(
-                "Cannot try edits on a grid. This is because the network is no belief network. Try scorer=evidence."
-            )
+        network = belief_network(network)
         search = Search(Effort(pairs=_ALL, refined=0), self.moves, network, signals, evaluate.bench, state)
         found = [*search.parameters(), *search.structure()]
         return sorted(found, key=lambda one: -one.nats), search.remembered()

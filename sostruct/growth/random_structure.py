@@ -14,12 +14,10 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from sostruct.errors import ConfigError
 from sostruct.growth.base import Evaluate, State
 from sostruct.growth.score import AbstractScorer
-from sostruct.growth.search import Effort, Search
+from sostruct.growth.search import Effort, Search, belief_network, checked_sorts
 from sostruct.networks.base import AbstractNetwork, Candidate
-from sostruct.networks.hgf.network import HGF
 from sostruct.surprise import Signals
 
 ADDITIONS = ("volatility", "drift", "second state", "shared volatility", "shared drift")
@@ -40,16 +38,11 @@ class RandomStructure(AbstractScorer):
     additions: Sequence[str] = ADDITIONS
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "additions", tuple(self.additions))
-        unknown = sorted(set(self.additions) - set(ADDITIONS))
-        if unknown or not self.additions:
-            raise ConfigError(
-                f"Cannot draw additions of the sorts {unknown or list(self.additions)}. This is because they are "
-                f"{', '.join(ADDITIONS)}. Try some of them."
-            )
+        object.__setattr__(self, "additions", checked_sorts("additions", self.additions, ADDITIONS))
 
-    def init(self) -> State:
+    def init(self, network: AbstractNetwork) -> State:
         """Nothing is fitted."""
+        belief_network(network)
         return Search.nothing()
 
     def score(
@@ -60,10 +53,7 @@ class RandomStructure(AbstractScorer):
         Raises:
             ConfigError: the network is no belief network, or one that cannot be priced by components.
         """
-        if not isinstance(network, HGF):
-            raise ConfigError(
-                "Cannot draw random structure. This is because the network is no belief network. Try scorer=random."
-            )
+        network = belief_network(network)
         search = Search(Effort(), ("parameters", *self.additions), network, signals, evaluate.bench, state)
         fitted = search.parameters()
         if fitted:

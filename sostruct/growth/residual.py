@@ -28,9 +28,8 @@ from jaxtyping import PRNGKeyArray
 from sostruct.errors import ConfigError
 from sostruct.growth.base import Evaluate, State
 from sostruct.growth.score import AbstractScorer
-from sostruct.growth.search import Effort, Search, signature
+from sostruct.growth.search import Effort, Search, belief_network, checked_sorts, signature
 from sostruct.networks.base import AbstractNetwork, Candidate
-from sostruct.networks.hgf.network import HGF
 from sostruct.surprise import Signals
 
 MOVES = (
@@ -86,21 +85,16 @@ class Residual(AbstractScorer):
     regime: float = 8.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "moves", tuple(self.moves))
-        unknown = sorted(set(self.moves) - set(MOVES))
-        if unknown or not self.moves:
-            raise ConfigError(
-                f"Cannot score the moves {unknown or list(self.moves)}. This is because the moves are "
-                f"{', '.join(MOVES)}. Try some of them."
-            )
+        object.__setattr__(self, "moves", checked_sorts("moves", self.moves, MOVES))
         for name in ("pairs", "refined"):
             if getattr(self, name) < 1:
                 raise ConfigError(
                     f"Cannot score with {name}={getattr(self, name)}. This is because it is a count. Try 1 or more."
                 )
 
-    def init(self) -> State:
+    def init(self, network: AbstractNetwork) -> State:
         """Nothing is fitted, nothing refused."""
+        belief_network(network)
         return Search.nothing() | {"quiet": ""}
 
     def score(
@@ -111,10 +105,7 @@ class Residual(AbstractScorer):
         Raises:
             ConfigError: the network is no belief network, or one that cannot be priced by components.
         """
-        if not isinstance(network, HGF):
-            raise ConfigError(
-                "Cannot score by residuals. This is because the network is no belief network. Try scorer=evidence."
-            )
+        network = belief_network(network)
         here = signature(network.topology, evaluate.bench.mark)
         if state["quiet"] == here:
             return (), state

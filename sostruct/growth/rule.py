@@ -44,7 +44,7 @@ class GrowthRule(AbstractGrowthRule):
         """The states of the parts."""
         return {
             "trigger": self.trigger.init(),
-            "scorer": self.scorer.init(),
+            "scorer": self.scorer.init(network),
             "restraints": [restraint.init() for restraint in self._restraints],
             "waiting": True,
         }

@@ -21,8 +21,12 @@ class AbstractScorer(abc.ABC):
     """Names candidate edits."""
 
     @abc.abstractmethod
-    def init(self) -> State:
-        """State before the first epoch."""
+    def init(self, network: AbstractNetwork) -> State:
+        """State before the first epoch.
+
+        Raises:
+            ConfigError: the network is none that it can score.
+        """
 
     @abc.abstractmethod
     def score(
@@ -50,7 +54,7 @@ class Evidence(AbstractScorer):
         if self.best < 1:
             raise ConfigError(f"Cannot name the best {self.best} candidates. This is because it is a count. Try 4.")
 
-    def init(self) -> State:
+    def init(self, network: AbstractNetwork) -> State:
         """Nothing to remember."""
         return {}
 
@@ -67,7 +71,7 @@ class Random(AbstractScorer):
     """One legal addition per target, uniformly drawn, without a price: the control for *where*. Published rules beat it
     by little, so no rule is worth its name without it."""
 
-    def init(self) -> State:
+    def init(self, network: AbstractNetwork) -> State:
         """Nothing to remember."""
         return {}
 

@@ -17,15 +17,15 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from sostruct.errors import GraphError
+from sostruct.errors import ConfigError, GraphError
 from sostruct.graph import AbstractEdit, AddEdge, AddNode, SetParameters, Topology, apply
 from sostruct.growth.base import State
 from sostruct.growth.moves import Move, Moves
-from sostruct.networks.base import Candidate
+from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.hgf.components import Component, components, part
 from sostruct.networks.hgf.fitting import Problem, fit, free_knobs, starts, value_of
 from sostruct.networks.hgf.network import HGF
-from sostruct.networks.hgf.workbench import Knob, Trial, Workbench
+from sostruct.networks.hgf.workbench import Knob, Trial, Workbench, unsuitable
 from sostruct.surprise import Signals
 
 REMOVALS = frozenset({"prune", "detach", "random walk", "no tonic drift"})
@@ -34,6 +34,11 @@ REMOVALS = frozenset({"prune", "detach", "random walk", "no tonic drift"})
 
 SHARED = frozenset({"one state", "shared drift", "shared volatility"})
 """Ways to tie two components, of which the best of each is always fitted: roughly priced, one passes for another."""
+
+
+_INVALID = -1e6
+"""Stands for the log evidence of a component in which a belief is invalid at some step, so that whatever is valid has a
+finite price beside it, however bad."""
 
 
 @final
@@ -47,6 +52,36 @@ class Effort:
     margin: float = 20.0
     tolerance: float = 0.2
     regime: float = 8.0
+
+
+def belief_network(network: AbstractNetwork) -> HGF:
+    """The network, where its components can be priced.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    why = unsuitable(network) if isinstance(network, HGF) else "it is no belief network"
+    if not isinstance(network, HGF) or why is not None:
+        raise ConfigError(
+            f"Cannot search the structure of this network. This is because {why}. Try a belief network with "
+            "mean_field=True and linear couplings, or another growth rule."
+        )
+    return network
+
+
+def checked_sorts(setting: str, sorts: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Sorts of moves as a setting names them.
+
+    Raises:
+        ConfigError: there is none, or one is not known.
+    """
+    unknown = sorted(set(sorts) - set(known))
+    if unknown or not sorts:
+        raise ConfigError(
+            f"Cannot use {setting}={unknown or list(sorts)}. This is because the moves are {', '.join(known)}. Try "
+            "some of them."
+        )
+    return tuple(sorts)
 
 
 @final
@@ -114,7 +149,7 @@ class Search:
         self.fitted &= set(self.mark)
         for number, before, (values, after_fit) in zip(waiting, now, fits, strict=True):
             own = self.parts[number]
-            gain = after_fit - (before if math.isfinite(before) else -1e6)
+            gain = after_fit - (before if math.isfinite(before) else _INVALID)
             cost = self._toll(len(free_knobs(own)))
             if not self.bench.recent:
                 self.best[self.mark[number]] = max(float(before), after_fit)
@@ -177,7 +212,7 @@ class Search:
                     self._roughly([region])
                     self._fit([region])
                     if math.isfinite(region.gain):
-                        return self._candidate(region, self._price(region, len(moves[name])))
+                        return self._candidate(region, self._price(region, len(moves[name]) * len(moves)))
         return None
 
     def _every_move(self) -> Iterator[Move]:

@@ -193,6 +193,7 @@ def test_a_truth_of_the_other_kind_is_no_truth(small, workplace):
         (["network.update=ehfg"], ["update='ehfg'", "'ehgf'"]),
         (["network.updat=ehgf"], ["network.updat"]),
         (["network.mean_field=perhaps"], ["perhaps"]),
+        (["network.mean_field=false", "growth=residual"], ["mean_field=True"]),
         (["network.ridge=1"], ["network.ridge"]),
         (["network._target_=sostruct.networks.lagged.network.LaggedNetwork"], ["network=belief"]),
         (["network.start=nowhere.json"], ["nowhere.json"]),

@@ -70,7 +70,7 @@ def erratic() -> Controller:
 class Late(AbstractScorer):
     """Wants another noise of one input, but only where it is asked about a recent part of at least two chunks."""
 
-    def init(self) -> State:
+    def init(self, network: AbstractNetwork) -> State:
         return {}
 
     def score(

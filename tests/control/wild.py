@@ -74,7 +74,7 @@ class Wild(AbstractScorer):
 
     moves: float = 0.5
 
-    def init(self) -> State:
+    def init(self, network: AbstractNetwork) -> State:
         return {"bundles": 0}
 
     def score(

@@ -36,8 +36,8 @@ _LOGIT = (-4.0, 7.0)
 def free_knobs(component: Component) -> tuple[Knob, ...]:
     """What a fit of a component may turn: noise of inputs, tonic volatilities, and whatever is not held by convention.
 
-    An autoconnection or a strength of exactly 1 and a tonic drift of exactly 0 are held: a random walk without drift,
-    and the loading that gives a parent its scale.
+    A strength of exactly 1, a tonic drift of exactly 0 and an autoconnection that is not between 0 and 1 are held: the
+    loading that gives a parent its scale, a random walk without drift, and what a filter can hardly tell from others.
     """
     observed = frozenset(component.inputs)
     knobs: list[Knob] = []
@@ -48,7 +48,7 @@ def free_knobs(component: Component) -> tuple[Knob, ...]:
             continue
         if "tonic_volatility" in own:
             knobs.append((node.name, "tonic_volatility"))
-        if own.get("autoconnection", 1.0) not in (0.0, 1.0):
+        if 0.0 < own.get("autoconnection", 1.0) < 1.0:
             knobs.append((node.name, "autoconnection"))
         if own.get("tonic_drift", 0.0) != 0.0:
             knobs.append((node.name, "tonic_drift"))

@@ -190,7 +190,7 @@ class Workbench:
         lanes_of = dense.Lanes(
             parameters,
             beliefs=beliefs,
-            covariance=np.zeros((hidden, hidden, lanes)),
+            covariance=stacked(self._covariance(one, hidden) for one in sketches),
             kinds=first.kinds,
             options=self.network.options,
             traits=traits,
@@ -198,6 +198,18 @@ class Workbench:
         )
         with double_precision(self.network.needs_double):
             return np.asarray(dense.log_evidence(lanes_of, series, self._time_steps), np.float64)
+
+    def _covariance(self, own: Sketch, hidden: int) -> Floats:
+        """Between hidden nodes before the first step [hidden, hidden]; nodes that are new are correlated with none."""
+        covariance = np.zeros((hidden, hidden))
+        known = np.asarray(self.network.state.covariance)
+        if self.running and hidden and known.size:
+            width, slot = self.network.packed.capacity.input_width, self.network.packing.slot
+            shared = [name for name, place in own.slot.items() if place >= own.width and name in slot]
+            here = [own.slot[name] - own.width for name in shared]
+            there = [slot[name] - width for name in shared]
+            covariance[np.ix_(here, here)] = known[np.ix_(there, there)]
+        return covariance
 
 
 def unsuitable(network: HGF) -> str | None:

@@ -112,9 +112,7 @@ def test_running_it_goes_on_from_the_beliefs(extra: tuple) -> None:
     ahead, _ = network.epoch(network.prepare(data[:50]), key=KEY)
     bench = Workbench(ahead, ahead.prepare(data[50:]), running=True)
     expected = -float(ahead.filter(data[50:]).surprise.sum())
-    # covariances of states behind one input begin anew
-    tolerance = 1e-2 if extra else 1e-10
-    np.testing.assert_allclose(np.sum(bench.evidence(bench.components(ahead.topology))), expected, rtol=tolerance)
+    np.testing.assert_allclose(np.sum(bench.evidence(bench.components(ahead.topology))), expected, rtol=1e-10)
 
 
 def test_few_programs_serve_many_graphs() -> None:

@@ -93,6 +93,8 @@ def test_what_is_held_by_convention() -> None:
     }
     with pytest.raises(KeyError):
         value_of(own, ("u", "nothing"))
+    swinging = Component(apply(own.topology, [SetParameters("v", {"autoconnection": -0.5})]), own.inputs)
+    assert ("v", "autoconnection") not in free_knobs(swinging)
 
 
 @pytest.mark.parametrize(("volatility", "precision", "away"), [(0.0, 1e6, True), (-9.0, 1.0, True), (0.0, 2.0, False)])
