@@ -12,8 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-from sostruct.errors import ConfigError
+from jaxtyping import PRNGKeyArray
+
+from sostruct.errors import ConfigError, GraphError
+from sostruct.graph import AbstractEdit
 from sostruct.growth.base import AbstractGrowthRule, Proposal
+from sostruct.networks.base import AbstractNetwork
 
 
 @final
@@ -51,7 +55,7 @@ class Controller:
         wanted = [proposal for proposal in proposals if proposal.wanted]
         seen: set[str] = set()
         taken: list[Proposal] = []
-        for proposal in sorted(wanted, key=lambda proposal: (math.isnan(proposal.nats), -proposal.nats)):
+        for proposal in sorted(wanted, key=_dearest):
             touched = proposal.touches or {proposal.target}
             if seen.isdisjoint(touched):
                 seen |= touched
@@ -69,6 +73,42 @@ class Controller:
                 if len(kept) < self.refused_per_target:
                     kept.append(_lost(proposal) if proposal.wanted else proposal)
         return taken, [proposal for kept in refused.values() for proposal in kept]
+
+
+def made(
+    network: AbstractNetwork, taken: Sequence[Proposal], key: PRNGKeyArray
+) -> tuple[AbstractNetwork, list[Proposal], list[Proposal]]:
+    """The network with the edits of settled proposals, those that were made, and those that were not.
+
+    Proposals that name all they touch fit together. Where some do not, the best priced are made and the others are
+    refused for this epoch.
+
+    Raises:
+        GraphError: a proposal that does not fit the graph even by itself.
+    """
+    try:
+        return network.edited(_edits(taken), key=key), list(taken), []
+    except GraphError:
+        for one in taken:
+            network.edited(one.edits, key=key)
+    together: list[Proposal] = []
+    for one in sorted(taken, key=_dearest):
+        try:
+            network.edited(_edits([*together, one]), key=key)
+        except GraphError:
+            continue
+        together.append(one)
+    lost = [_lost(one) for one in taken if all(one is not other for other in together)]
+    return network.edited(_edits(together), key=key), together, lost
+
+
+def _edits(proposals: Sequence[Proposal]) -> tuple[AbstractEdit, ...]:
+    return tuple(edit for one in proposals for edit in one.edits)
+
+
+def _dearest(proposal: Proposal) -> tuple[bool, float]:
+    """Sorts by price, the highest first and those without one last."""
+    return math.isnan(proposal.nats), -proposal.nats
 
 
 def _lost(proposal: Proposal) -> Proposal:

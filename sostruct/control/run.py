@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
 from sostruct.control.checkpoint import CHECKPOINT, Header, fingerprint
-from sostruct.control.controller import Controller
+from sostruct.control.controller import Controller, made
 from sostruct.control.history import SignalHistory
 from sostruct.control.recorder import Recorder
 from sostruct.control.stream import Stream, cut, joined, length
@@ -120,7 +120,10 @@ class Run:
         proposals, rule = growth.propose(self.stream.network, signals, self.rule, evaluate=pricing, key=own)
         taken, refused = self.controller.settle(proposals)
         if taken:
-            self.stream.edit([edit for one in taken for edit in one.edits], taken[0].since, own)
+            since = taken[0].since
+            begun, taken, lost = made(self.stream.starts[since], taken, own)
+            self.stream.replay(begun, self.stream.chunks[since:], own)
+            refused = [*refused, *lost]
         entries = [_entry(self.epochs, one, True) for one in taken]
         entries += [_entry(self.epochs, one, False) for one in refused]
         self.journal.extend(entries)
@@ -234,8 +237,8 @@ def loop(
         proposals, state = controller.growth.propose(network, signals, state, evaluate=pricing, key=own)
         taken, refused = controller.settle(proposals)
         if taken:
-            network = network.edited([edit for proposal in taken for edit in proposal.edits], key=own)
-            begun = network.begun()
+            network, taken, lost = made(network, taken, own)
+            begun, refused = network.begun(), [*refused, *lost]
         settled = not taken and not controller.growth.waiting(state)
         entries = [_entry(epoch, one, True) for one in taken]
         entries += [_entry(epoch, one, False) for one in remembered.news(refused)]

@@ -1,8 +1,8 @@
 """A run that goes on: chunks of a live stream come in, and the graph follows.
 
 What is remembered is bounded: the last rows of the stream, cut where chunks met, with the network's state before each.
-Edits are priced over the whole of it, and where none is worth its price, over its recent part alone. An edit that only
-the recent part asks for says that the past is over: what came before is forgotten. After an edit the remembered rows
+Edits are priced over the whole of it, and over its recent parts alone. Where a recent part gains more than the whole,
+the past is over: what came before is forgotten. After an edit the remembered rows
 are filtered again, so beliefs are those that the new graph would have come to.
 """
 
@@ -17,13 +17,12 @@ import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
 from sostruct.errors import ConfigError, DataError
-from sostruct.graph import AbstractEdit
 from sostruct.growth.counterfactual import Pricing
 from sostruct.networks.base import AbstractNetwork
 from sostruct.surprise import Signals, merged
 
-SHARES = (1.0, 0.5, 0.25, 0.125)
-"""Parts of the remembered rows, from their end, over which edits are priced one after another."""
+_NARROWER = 0.75
+"""Each recent part over which edits are priced is about this share of the one before."""
 
 
 @final
@@ -98,22 +97,16 @@ class Stream:
         """Chunks with which the whole and its more recent parts begin."""
         found = [0]
         lengths = self.lengths
-        total = sum(lengths)
-        for share in SHARES:
-            first = len(lengths) - 1
-            while first > 0 and sum(lengths[first:]) < max(share * total, self.shortest):
-                first -= 1
-            if sum(lengths[first:]) >= self.shortest and first not in found:
+        rows = float(sum(lengths))
+        for first in range(1, len(lengths)):
+            left = sum(lengths[first:])
+            if left >= self.shortest and (left <= _NARROWER * rows or sum(lengths[first + 1 :]) < self.shortest):
                 found.append(first)
+                rows = left
         return found
 
-    def edit(self, edits: Sequence[AbstractEdit], first: int, key: PRNGKeyArray) -> None:
-        """Edits the network as of before chunk `first`, forgets what came before, and filters what followed again."""
-        network = self.starts[first].edited(edits, key=key)
-        self.replay(network, self.chunks[first:], key)
-
     def replay(self, network: AbstractNetwork, chunks: Sequence[PyTree], key: PRNGKeyArray) -> None:
-        """Begins again with a network and the chunks that follow it."""
+        """Begins again with a network and the chunks that follow it; what came before is forgotten."""
         self.network, self.chunks, self.starts, self.signals = network, [], [], []
         for chunk in list(chunks):
             self._append(chunk, key)

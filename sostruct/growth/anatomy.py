@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 from sostruct.graph import Edge, Topology
 from sostruct.networks.hgf.workbench import Knob
+
+_MOVED = 0.2
+"""Nats of log variance from which a parent has brought its child elsewhere."""
 
 
 @final
@@ -17,6 +20,7 @@ class Anatomy:
     Args:
         topology: the graph.
         inputs: its inputs.
+        levels: where nodes were believed to be, some moments each, if they are not where they are expected.
 
     Attributes:
         hidden: its continuous hidden nodes.
@@ -27,8 +31,11 @@ class Anatomy:
         parameters: of every node, by name.
     """
 
-    def __init__(self, topology: Topology, inputs: Sequence[str]) -> None:
+    def __init__(
+        self, topology: Topology, inputs: Sequence[str], levels: Mapping[str, tuple[float, ...]] | None = None
+    ) -> None:
         self.topology, self.inputs = topology, frozenset(inputs)
+        self.levels = levels or {}
         self.hidden = [
             node.name for node in topology.nodes if node.name not in self.inputs and node.kind == "continuous"
         ]
@@ -112,6 +119,23 @@ class Anatomy:
             else math.log1p(variance / math.exp(self.log_step(edge.target)))
         )
         return {(edge.target, "tonic_volatility"): self.log_step(edge.target) + rise}
+
+    def left(self, edges: Sequence[Edge]) -> list[dict[Knob, float]]:
+        """The tonic levels of children that lose a volatility parent and stay where it had brought them."""
+        rows: list[dict[Knob, float]] = []
+        for moment in range(max((len(self.levels.get(edge.source, ())) for edge in edges), default=0)):
+            row: dict[Knob, float] = {}
+            for edge in edges:
+                change = edge.strength * self.levels[edge.source][moment]
+                if edge.coupling != "volatility" or abs(change) < _MOVED:
+                    continue
+                if edge.target not in self.inputs:
+                    row[(edge.target, "tonic_volatility")] = self.log_step(edge.target) + change
+                elif "precision" in self.parameters[edge.target]:
+                    noise = 1.0 / self.parameters[edge.target]["precision"] + math.exp(min(change, 30.0))
+                    row[(edge.target, "precision")] = 1.0 / noise
+            rows += [row] if row and row not in rows else []
+        return rows
 
 
 def held_off(strength: float) -> float:

@@ -48,7 +48,7 @@ class Evaluate(abc.ABC):
     @property
     @abc.abstractmethod
     def narrower(self) -> Sequence[Evaluate]:
-        """The same over ever more recent parts of a stream, to be asked where the whole knows nothing better."""
+        """The same over ever more recent parts of a stream, for rules that know what another regime costs."""
 
     @property
     @abc.abstractmethod

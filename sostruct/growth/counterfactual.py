@@ -86,8 +86,7 @@ class Pricing(Evaluate):
                 "Cannot price the components of this network. This is because it is no belief network. Try scorers "
                 "and prices made for it."
             )
-        recent = self.since > 0
-        return Workbench(self.network, self.data, mark=self.mark, running=self.running, recent=recent, looks=self.looks)
+        return Workbench(self.network, self.data, mark=self.mark, running=self.running, looks=self.looks)
 
     def first(self, share: float) -> Pricing:
         """The same on the first `share` of the steps.

@@ -107,6 +107,8 @@ class CRP(AbstractScorer):
                 f"Cannot recruit components for a {type(network).__name__}. This is because only a mixture has "
                 "components. Try a MixtureNetwork, or another scorer."
             )
+        if evaluate.since:
+            return (), state
         merges = sorted(
             network.candidates(signals, best=1, moves=frozenset({"prune"})), key=lambda candidate: -candidate.nats
         )[: self.merges]

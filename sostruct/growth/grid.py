@@ -15,6 +15,7 @@ from typing import final
 from jaxtyping import PRNGKeyArray
 
 from sostruct.growth.base import Evaluate, State
+from sostruct.growth.regimes import REGIME, recent
 from sostruct.growth.residual import MOVES
 from sostruct.growth.score import AbstractScorer
 from sostruct.growth.search import Effort, Search, belief_network, checked_sorts
@@ -31,9 +32,11 @@ class Grid(AbstractScorer):
 
     Args:
         moves: which sorts of edits to consider; see `residual.MOVES`.
+        regime: as for `Residual`.
     """
 
     moves: Sequence[str] = MOVES
+    regime: float = REGIME
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "moves", checked_sorts("moves", self.moves, MOVES))
@@ -53,5 +56,7 @@ class Grid(AbstractScorer):
         """
         network = belief_network(network)
         search = Search(Effort(pairs=_ALL, refined=0), self.moves, network, signals, evaluate.bench, state)
+        if evaluate.since:
+            return recent(search, self.regime), state
         found = [*search.parameters(), *search.structure()]
         return sorted(found, key=lambda one: -one.nats), search.remembered()

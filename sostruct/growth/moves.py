@@ -85,10 +85,18 @@ class Moves:
         inputs: its inputs.
         scale: variance of the steps of each input's series, for inputs that have no state yet.
         slopes: of one input's series on another's, (on, of) -> several estimates.
+        levels: see `Anatomy`.
     """
 
-    def __init__(self, topology: Topology, inputs: Sequence[str], scale: Mapping[str, float], slopes: Slopes) -> None:
-        self.graph, self.scale, self.slopes = Anatomy(topology, inputs), scale, slopes
+    def __init__(
+        self,
+        topology: Topology,
+        inputs: Sequence[str],
+        scale: Mapping[str, float],
+        slopes: Slopes,
+        levels: Mapping[str, tuple[float, ...]] | None = None,
+    ) -> None:
+        self.graph, self.scale, self.slopes = Anatomy(topology, inputs, levels), scale, slopes
 
     # single nodes
 
@@ -274,7 +282,8 @@ class Moves:
         for edge in edges:
             row |= self.graph.raised(edge)
         gone = (name, *self.graph.orphans(name))
-        return Move("prune", edges[0].target, tuple(RemoveNode(one) for one in gone), ({}, row))
+        rows = ({}, row, *self.graph.left(edges))
+        return Move("prune", edges[0].target, tuple(RemoveNode(one) for one in gone), rows)
 
     def _detach(self, edge: Edge) -> Move:
         edits, rows = self._without(edge)
@@ -282,7 +291,7 @@ class Moves:
             "detach",
             edge.target,
             edits,
-            tuple({**row, **raised} for row in rows for raised in ({}, self.graph.raised(edge))),
+            tuple({**row, **own} for row in rows for own in ({}, self.graph.raised(edge), *self.graph.left([edge]))),
         )
 
     def _split(self, edge: Edge) -> Move:
@@ -298,7 +307,7 @@ class Moves:
         own["mean"] *= edge.strength
         own["tonic_drift"] *= edge.strength
         added = (AddNode(name, "continuous", own), AddEdge(replace(edge, source=name, strength=1.0)))
-        return Move("split", edge.target, (*edits, *added), rows)
+        return Move("split", edge.target, (*edits, *added), (*rows, *self.graph.left([edge])))
 
     def _without(self, edge: Edge) -> tuple[tuple[AbstractEdit, ...], tuple[dict[Knob, float], ...]]:
         """Removing one of several edges; where it set the scale, the next one does."""

@@ -54,6 +54,8 @@ class RandomStructure(AbstractScorer):
             ConfigError: the network is no belief network, or one that cannot be priced by components.
         """
         network = belief_network(network)
+        if evaluate.since:
+            return (), state
         search = Search(Effort(), ("parameters", *self.additions), network, signals, evaluate.bench, state)
         fitted = search.parameters()
         if fitted:

@@ -12,9 +12,8 @@ of K is the best by chance, too. What only takes away pays no ln K: it gives bac
 A mis-set tonic volatility looks like a missing parent, so parameters come first: no structure is priced on a component
 whose parameters are not at their best.
 
-On a stream, every chunk is another look, and the best of L looks costs ln L. Where only the recent part of a stream
-asks for an edit, the graph as it stands has its parameters from the past for nothing, and the graph after the edit pays
-for the past that is forgotten and gets nothing back for parameters that go.
+On a stream, every chunk is another look, and the best of L looks costs ln L. What only the recent part of a stream
+asks for is priced another way (`regimes.py`).
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from jaxtyping import PRNGKeyArray
 
 from sostruct.errors import ConfigError
 from sostruct.growth.base import Evaluate, State
+from sostruct.growth.regimes import REGIME, recent
 from sostruct.growth.score import AbstractScorer
 from sostruct.growth.search import Effort, Search, belief_network, checked_sorts, signature
 from sostruct.networks.base import AbstractNetwork, Candidate
@@ -69,8 +69,7 @@ class Residual(AbstractScorer):
         slack: nats by which a candidate may miss its price at its starting values and still be fitted.
         margin: nats that a volatility parent of anything but an input or its state must win by on top.
         tolerance: nats that new parameters must win by.
-        regime: nats on top for whatever only the recent part of a stream asks for: it was chosen among several parts,
-            and the past is forgotten for it.
+        regime: nats that the recent part of a stream must be ahead by for the past to be over; see `regimes.py`.
 
     Raises:
         ConfigError: a setting is not one there is.
@@ -82,7 +81,7 @@ class Residual(AbstractScorer):
     slack: float = 30.0
     margin: float = 20.0
     tolerance: float = 0.2
-    regime: float = 8.0
+    regime: float = REGIME
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "moves", checked_sorts("moves", self.moves, MOVES))
@@ -109,8 +108,10 @@ class Residual(AbstractScorer):
         here = signature(network.topology, evaluate.bench.mark)
         if state["quiet"] == here:
             return (), state
-        effort = Effort(self.pairs, self.refined, self.slack, self.margin, self.tolerance, self.regime)
+        effort = Effort(self.pairs, self.refined, self.slack, self.margin, self.tolerance)
         search = Search(effort, self.moves, network, signals, evaluate.bench, state)
+        if evaluate.since:
+            return recent(search, self.regime), state
         found = [*search.parameters(), *search.structure()]
         after = search.remembered() | {"quiet": "" if any(one.nats > 0.0 for one in found) else here}
         return sorted(found, key=lambda one: -one.nats), after

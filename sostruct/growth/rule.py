@@ -7,6 +7,7 @@ exactly the part it controls for (`catalogue.py`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast, final
@@ -52,17 +53,22 @@ class GrowthRule(AbstractGrowthRule):
     def propose(
         self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
     ) -> tuple[Sequence[Proposal], State]:
-        """Candidates with the verdicts of `accept` and of every restraint."""
+        """Candidates with the verdicts of `accept` and of every restraint, over those data, the whole or a recent part,
+        over which what is wanted gains most. Where that is a recent part, what came before the last of those over which
+        something gains is not to be relied on either."""
         fired, trigger = self.trigger.fire(network, signals, state["trigger"])
         if not fired:
             held = [restraint.rest(own) for restraint, own in zip(self._restraints, state["restraints"], strict=True)]
             waiting = not self.trigger.exhausted(trigger)
             return (), {**state, "trigger": trigger, "restraints": held, "waiting": waiting}
-        proposals, scorer, waiting, restrained = self._considered(evaluate, signals, state, network, key)
-        for view in evaluate.narrower:
-            if any(proposal.wanted for proposal in proposals):
-                break
-            proposals, scorer, waiting, restrained = self._considered(view, signals, state, network, key)
+        views = (evaluate, *evaluate.narrower)
+        considered = [self._considered(view, signals, state, network, key) for view in views]
+        worth = [_worth(proposals) for proposals, *_ in considered]
+        best = worth.index(max(worth))
+        proposals, scorer, waiting, restrained = considered[best]
+        if views[best].since:
+            since = max(view.since for view, nats in zip(views, worth, strict=True) if nats > 0.0)
+            proposals = [replace(proposal, since=since) for proposal in proposals]
         return proposals, {"trigger": trigger, "scorer": scorer, "restraints": restrained, "waiting": waiting}
 
     def _considered(
@@ -73,8 +79,6 @@ class GrowthRule(AbstractGrowthRule):
         patterns = signals if evaluate.signals is None else evaluate.signals
         candidates, scorer = self.scorer.score(network, patterns, state["scorer"], evaluate=seen, key=key)
         proposals = self.accept.judge(candidates, evaluate=evaluate)
-        if evaluate.since:
-            proposals = [replace(proposal, since=evaluate.since) for proposal in proposals]
         waiting, restrained = False, []
         for restraint, own in zip(self._restraints, state["restraints"], strict=True):
             proposals, pending, after = restraint.hold(proposals, network, own)
@@ -85,3 +89,8 @@ class GrowthRule(AbstractGrowthRule):
     def waiting(self, state: State) -> bool:
         """True while the trigger has yet to fire or a restraint holds back something it will let go."""
         return bool(state["waiting"])
+
+
+def _worth(proposals: Sequence[Proposal]) -> float:
+    """Nats of what is wanted; what has no price adds nothing."""
+    return math.fsum(one.nats for one in proposals if one.wanted and not math.isnan(one.nats))

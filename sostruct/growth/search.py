@@ -25,7 +25,7 @@ from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.hgf.components import Component, components, part
 from sostruct.networks.hgf.fitting import Problem, fit, free_knobs, starts, value_of
 from sostruct.networks.hgf.network import HGF
-from sostruct.networks.hgf.workbench import Knob, Trial, Workbench, unsuitable
+from sostruct.networks.hgf.workbench import Knob, Trial, Workbench, believed, unsuitable
 from sostruct.surprise import Signals
 
 REMOVALS = frozenset({"prune", "detach", "random walk", "no tonic drift"})
@@ -51,7 +51,6 @@ class Effort:
     slack: float = 30.0
     margin: float = 20.0
     tolerance: float = 0.2
-    regime: float = 8.0
 
 
 def belief_network(network: AbstractNetwork) -> HGF:
@@ -85,7 +84,7 @@ def checked_sorts(setting: str, sorts: Sequence[str], known: Sequence[str]) -> t
 
 
 @final
-class _Region:
+class Region:
     """The components that a move touches, before and after it."""
 
     def __init__(self, before: Sequence[Component], after: Sequence[Component], move: Move) -> None:
@@ -93,6 +92,11 @@ class _Region:
         self.values: dict[Knob, float] = {}
         self.gain = -math.inf
         self.added = sum(len(free_knobs(one)) for one in after) - sum(len(free_knobs(one)) for one in before)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The nodes of these components."""
+        return frozenset[str]().union(*(one.nodes for one in (*self.before, *self.after)))
 
 
 @final
@@ -151,22 +155,19 @@ class Search:
             own = self.parts[number]
             gain = after_fit - (before if math.isfinite(before) else _INVALID)
             cost = self._toll(len(free_knobs(own)))
-            if not self.bench.recent:
-                self.best[self.mark[number]] = max(float(before), after_fit)
+            self.best[self.mark[number]] = max(float(before), after_fit)
             if not gain > cost:
                 self.fitted.add(self.mark[number])
                 continue
             edits = _settings(own, values)
             after = Component(apply(own.topology, edits), own.inputs)
             self.fitted.add(signature(after.topology, self.bench.mark))
-            found.append(Candidate(own.inputs[0], edits, gain - cost if self.bench.recent else gain, own.nodes))
+            found.append(Candidate(own.inputs[0], edits, gain, own.nodes))
         return found
 
     def _toll(self, knobs: int) -> float:
-        """Nats that new parameters must win by: hardly any over one data set; more than chance where data keep coming;
-        what another regime costs where only the recent past asks for them."""
-        if self.bench.recent:
-            return 0.5 * knobs * self.log_steps + self.effort.regime + self.looks
+        """Nats that new parameters must win by: hardly any over one data set; more than chance where data keep
+        coming."""
         return max(self.effort.tolerance, float(knobs)) if self.bench.running else self.effort.tolerance
 
     def _evidence(self, own: Component) -> float:
@@ -177,24 +178,22 @@ class Search:
 
     def structure(self) -> list[Candidate]:
         """Edits worth their price, and the best of those that are not."""
-        ready = {number for number, mark in enumerate(self.mark) if self.bench.recent or mark in self.fitted}
-        moves = [move for move in self._moves() if move.name in self.sorts]
+        ready = {number for number, mark in enumerate(self.mark) if mark in self.fitted}
+        moves = list(self.moves())
         rivals = Counter(move.name for move in moves)
-        regions: list[tuple[str, _Region]] = []
+        regions: list[tuple[str, Region]] = []
         for move in moves:
-            touched = sorted({self.owner[name] for name in move.named if name in self.owner})
+            touched = self._touched(move)
             if not touched or not ready.issuperset(touched):
                 continue
             mark = _digest(move.name, *sorted(move.named), *(self.mark[number] for number in touched))
             if mark in self.refused:
                 self.asked[mark] = self.refused[mark]
                 continue
-            region = self._region([self.parts[number] for number in touched], move)
-            if region is not None and self.bench.recent:
-                region.added = max(region.added, 0)
+            region = self.region(move)
             if region is not None:
                 regions.append((mark, region))
-        self._roughly([region for _, region in regions])
+        self.roughly([region for _, region in regions])
         return self._refined(regions, rivals)
 
     def drawn(self, generator: np.random.Generator) -> Candidate | None:
@@ -206,13 +205,12 @@ class Search:
         for name in generator.permutation(sorted(moves)).tolist():
             for place in generator.permutation(len(moves[name])).tolist():
                 move = moves[name][place]
-                touched = sorted({self.owner[one] for one in move.named if one in self.owner})
-                region = self._region([self.parts[number] for number in touched], move)
+                region = self.region(move)
                 if region is not None:
-                    self._roughly([region])
+                    self.roughly([region])
                     self._fit([region])
                     if math.isfinite(region.gain):
-                        return self._candidate(region, self._price(region, len(moves[name]) * len(moves)))
+                        return self.candidate(region, self._price(region, len(moves[name]) * len(moves)))
         return None
 
     def _every_move(self) -> Iterator[Move]:
@@ -221,10 +219,10 @@ class Search:
         for tie in moves.pairs():
             yield from tie.moves()
 
-    def _moves(self) -> Iterator[Move]:
-        """Moves of single nodes, and of those pairs whose errors are most alike."""
+    def moves(self) -> Iterator[Move]:
+        """Moves of single nodes, and of those pairs whose errors are most alike, of the sorts that are asked for."""
         moves = self._anatomy()
-        yield from moves.single()
+        yield from (move for move in moves.single() if move.name in self.sorts)
         errors = self.signals.errors
         if errors is None:
             return
@@ -234,14 +232,21 @@ class Search:
         sorts: Counter[str] = Counter()
         for tie in ties:
             for move in tie.moves():
-                if sorts[move.name] < self.effort.pairs:
+                if move.name in self.sorts and sorts[move.name] < self.effort.pairs:
                     sorts[move.name] += 1
                     yield move
 
     def _anatomy(self) -> Moves:
         steps = np.diff(self.bench.inputs, axis=0).T
         scale = {name: _variance(own[~np.isnan(own)]) for name, own in zip(self.network.inputs, steps, strict=True)}
-        return Moves(self.network.topology, self.network.inputs, scale, self._slopes())
+        return Moves(self.network.topology, self.network.inputs, scale, self._slopes(), self._levels())
+
+    def _levels(self) -> dict[str, tuple[float, ...]]:
+        """Where a stream's beliefs began and where they are; a pass over one data set begins where it is expected."""
+        if not self.bench.running:
+            return {}
+        then, now = self.bench.believed, believed(self.network)
+        return {name: (then[name]["mean"], now[name]["mean"]) for name in now if name in then}
 
     def _slopes(self) -> dict[tuple[str, str], tuple[float, ...]]:
         """Of every series on every other, in levels and over ten steps."""
@@ -254,8 +259,13 @@ class Search:
         names = list(enumerate(self.network.inputs))
         return {(on, of): tuple(float(one[row, column]) for one in found) for row, on in names for column, of in names}
 
-    def _region(self, before: Sequence[Component], move: Move) -> _Region | None:
+    def _touched(self, move: Move) -> list[int]:
+        """Numbers of the components that a move touches."""
+        return sorted({self.owner[name] for name in move.named if name in self.owner})
+
+    def region(self, move: Move) -> Region | None:
         """The move's surroundings, or None where it does not fit the graph."""
+        before = [self.parts[number] for number in self._touched(move)]
         topology = before[0].topology
         if len(before) > 1:
             topology = part(self.network.topology, [name for one in before for name in one.nodes])
@@ -264,17 +274,16 @@ class Search:
             after = components(apply(topology, move.edits), inputs)
         except GraphError:
             return None
-        return _Region(before, after, move)
+        return Region(before, after, move)
 
-    def _roughly(self, regions: Sequence[_Region]) -> None:
-        """Gains at the starting values of the moves."""
+    def roughly(self, regions: Sequence[Region], *, mixed: bool = False) -> None:
+        """Gains at the best starting values of the moves, or those of the mixture of all, with equal weights."""
         trials, owners = [], []
         for region in regions:
+            grid = self._grid(region.move) if mixed else region.move.grid
             for own in region.after:
-                knobs = tuple(dict.fromkeys(knob for row in region.move.grid for knob in row if _has(own, knob)))
-                rows = [
-                    [row[knob] if knob in row else value_of(own, knob) for knob in knobs] for row in region.move.grid
-                ]
+                knobs = tuple(dict.fromkeys(knob for row in grid for knob in row if _has(own, knob)))
+                rows = [[row[knob] if knob in row else value_of(own, knob) for knob in knobs] for row in grid]
                 values = (
                     np.unique(np.array(rows, np.float64).reshape(len(rows), len(knobs)), axis=0)
                     if knobs
@@ -287,20 +296,34 @@ class Search:
         for region, trial, found in zip(owners, trials, self.bench.filter(trials), strict=True):
             best = int(np.argmax(np.where(np.isfinite(found), found, -np.inf)))
             nats = float(found[best]) if math.isfinite(found[best]) else -math.inf
+            if mixed and math.isfinite(nats):
+                nats += math.log(float(np.mean(np.exp(np.where(np.isfinite(found), found, -np.inf) - nats))))
             gains[id(region)] = gains.get(id(region), -base[id(region)]) + nats
             region.values |= dict(zip(trial.knobs, trial.values[best].tolist(), strict=True))
         for region in regions:
             region.gain = gains[id(region)]
 
-    def _refined(self, regions: Sequence[tuple[str, _Region]], rivals: Mapping[str, int]) -> list[Candidate]:
+    def _grid(self, move: Move) -> tuple[dict[Knob, float], ...]:
+        """Starting values of a move; where it adds nodes also with the numbers of those that are there left alone: they
+        have not had to make up for what was missing, if it is new."""
+        if self.owner.keys() >= move.named:
+            return move.grid
+        alone = [{knob: value for knob, value in row.items() if not self._there(knob)} for row in move.grid]
+        return (*move.grid, *(row for row in alone if row not in move.grid))
+
+    def _there(self, knob: Knob) -> bool:
+        place = knob[0]
+        return place in self.owner if isinstance(place, str) else self.network.topology.has_edge(place)
+
+    def _refined(self, regions: Sequence[tuple[str, Region]], rivals: Mapping[str, int]) -> list[Candidate]:
         """The best candidates of every component with their neighbourhoods fitted, until one is worth its price."""
 
-        def price(region: _Region) -> float:
+        def price(region: Region) -> float:
             name = region.move.name
             return self._price(region, 1 if name in REMOVALS else rivals[name] * len(rivals))
 
         waiting = sorted(regions, key=lambda entry: -price(entry[1]))
-        done: list[tuple[str, _Region]] = []
+        done: list[tuple[str, Region]] = []
         if self.effort.refined == 0:
             done, waiting = waiting, []
         settled: set[int] = set()
@@ -331,22 +354,21 @@ class Search:
         for mark, region in done:
             nats = price(region)
             if nats > 0.0 or nats > -self.effort.slack:
-                candidates.append(self._candidate(region, nats))
+                candidates.append(self.candidate(region, nats))
             if nats <= 0.0:
                 self.asked[mark] = max(nats, -1e9)
         return candidates
 
-    def _price(self, region: _Region, rivals: int) -> float:
+    def _price(self, region: Region, rivals: int) -> float:
         """What a move is worth with its numbers as they are, less what it costs."""
         cost = 0.5 * self.log_steps * region.added + math.log(rivals) + self.looks
-        cost += self.effort.regime if self.bench.recent else 0.0
         return region.gain - cost - (self.effort.margin if region.move.deep else 0.0)
 
-    def _candidate(self, region: _Region, nats: float) -> Candidate:
-        touches = frozenset[str]().union(*(one.nodes for one in (*region.before, *region.after)))
-        return Candidate(region.move.target, _made(region), nats, touches)
+    def candidate(self, region: Region, nats: float) -> Candidate:
+        """The move with its numbers as they are."""
+        return Candidate(region.move.target, _made(region), nats, region.names)
 
-    def _fit(self, regions: Sequence[_Region]) -> None:
+    def _fit(self, regions: Sequence[Region]) -> None:
         """Fits the numbers of nodes near each move, from the best starting values."""
         wanted, owners = [], []
         for region in regions:
@@ -401,7 +423,7 @@ def _has(own: Component, knob: Knob) -> bool:
     return place in own.topology if isinstance(place, str) else own.topology.has_edge(place)
 
 
-def _made(region: _Region) -> tuple[AbstractEdit, ...]:
+def _made(region: Region) -> tuple[AbstractEdit, ...]:
     """The bundle with its numbers as fitted."""
     values = dict(region.values)
     edits: list[AbstractEdit] = []

@@ -198,7 +198,7 @@ def test_an_edit_since_a_chunk_forgets_the_past() -> None:
     assert found.stream is not None
     kept, before = found.stream.chunks[2:], found.stream.starts[2]
     edits = [SetParameters("a", {"precision": 3.0})]
-    found.stream.edit(edits, 2, KEY)
+    found.stream.replay(before.edited(edits, key=KEY), kept, KEY)
     after = found.stream.starts[0]
     assert all(one is other for one, other in zip(found.stream.chunks, kept, strict=True))
     assert len(found.stream.signals) == len(found.stream.starts) == 2

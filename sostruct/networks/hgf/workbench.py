@@ -62,7 +62,6 @@ class Workbench:
         mark: says which data these are.
         running: whether passes continue from the network's beliefs rather than begin afresh. Data then grow, and are
             padded to powers of two so that few lengths are compiled.
-        recent: whether the data are but the recent part of what is known.
         looks: how often the data have been looked at while they came.
 
     Raises:
@@ -76,7 +75,6 @@ class Workbench:
         *,
         mark: str = "",
         running: bool = False,
-        recent: bool = False,
         looks: int = 1,
     ) -> None:
         why = unsuitable(network)
@@ -87,7 +85,7 @@ class Workbench:
                 "(accept=counterfactual)."
             )
         self.network, self.mark = network, mark
-        self.running, self.recent, self.looks = running, recent, looks
+        self.running, self.looks = running, looks
         self.inputs = np.asarray(data.inputs, np.float64)
         time_steps = None if data.time_steps is None else np.asarray(data.time_steps, np.float64)
         more = power_of_two(self.steps, _SHORTEST) - self.steps if running else 0
@@ -95,7 +93,7 @@ class Workbench:
         self._series[:, -1] = np.nan
         self._time_steps = None if time_steps is None else np.pad(time_steps, (0, more), constant_values=1.0)
         self.columns = {name: number for number, name in enumerate(network.inputs)}
-        self.believed = _believed(network) if running else {}
+        self.believed = believed(network) if running else {}
         self.filtered = 0
         self._known: dict[Topology, float] = {}
 
@@ -222,7 +220,7 @@ def unsuitable(network: HGF) -> str | None:
     return None
 
 
-def _believed(network: HGF) -> Mapping[str, Mapping[str, float]]:
+def believed(network: HGF) -> Mapping[str, Mapping[str, float]]:
     """The network's current beliefs by node."""
     names, slot = network.topology.names, network.packing.slot
     beliefs = {name: np.asarray(values) for name, values in network.state.beliefs.items()}
