@@ -6,7 +6,9 @@ grid's rows with equal weights, and edits share the weight of their sort:
 
     price = ln mean over rows p(recent | edited, row) - log p(recent | as it stands) - ln K - ln 2
 
-with K the number of sorts times that of edits of the same sort; ln 2 because a component may also stay as it is. Prices
+with K the number of sorts times that of edits of the same sort; ln 2 because a component may also stay as it is; and
+20 nats more for deep volatility, as everywhere. Components whose numbers have not been fitted once are left alone: what
+is new is never right at first. Prices
 of edits that touch different components add up: they are one alternative, which pays once for being another regime.
 Were the graph right, numbers included, the exponential of such a sum would be an e-value, of mean 1; the largest over
 all starting points exceeds exp(regime) less often than once in exp(regime) looks on average, however many starting
@@ -33,19 +35,28 @@ REGIME = 7.0
 _SHIFTS = (-1.4, -0.7, 0.7, 1.4)
 """Changes of a log variance that are tried."""
 
+_LONG = 8
+"""Looks from which another regime has its full price. Where less is remembered, because the past was forgotten a moment
+ago, there is less to lose, and where the new regime began is not known to the row."""
+
 
 def recent(search: Search, regime: float) -> list[Candidate]:
     """Edits that the recent part asks for, best first; their prices sum to what they are worth together.
 
     Args:
         search: over the recent part.
-        regime: nats that another regime costs.
+        regime: nats that another regime costs, less while little is remembered.
     """
-    moves = [*search.moves(), *(_shifts(search) if "parameters" in search.sorts else ())]
+    every = [*search.moves(), *(_shifts(search) if "parameters" in search.sorts else ())]
+    moves = [move for move in every if search.settled(move)]
     rivals = Counter(move.name for move in moves)
     regions = [region for region in (search.region(move) for move in moves) if region is not None]
     search.roughly(regions, mixed=True)
-    priced = [(region.gain - math.log(2.0 * len(rivals) * rivals[region.move.name]), region) for region in regions]
+    priced: list[tuple[float, Region]] = []
+    for region in regions:
+        weight = math.log(2.0 * len(rivals) * rivals[region.move.name])
+        deep = search.effort.margin if region.move.deep else 0.0
+        priced.append((region.gain - weight - deep, region))
     priced.sort(key=lambda entry: -entry[0])
     together: list[tuple[float, Region]] = []
     seen: set[str] = set()
@@ -55,7 +66,8 @@ def recent(search: Search, regime: float) -> list[Candidate]:
             seen |= names
             together.append((price, region))
     total = math.fsum(price for price, _ in together)
-    share = 1.0 - regime / total if total > 0.0 else 0.0
+    cost = regime * min(1.0, search.bench.looks / _LONG)
+    share = 1.0 - cost / total if total > 0.0 else 0.0
     return [search.candidate(region, price * share) for price, region in together]
 
 

@@ -14,6 +14,7 @@ from typing import cast, final
 
 from jaxtyping import PRNGKeyArray
 
+from sostruct.graph import SetParameters
 from sostruct.growth.accept import AbstractAccept
 from sostruct.growth.base import AbstractGrowthRule, Evaluate, Proposal, State
 from sostruct.growth.restraint import AbstractRestraint
@@ -67,7 +68,7 @@ class GrowthRule(AbstractGrowthRule):
         best = worth.index(max(worth))
         proposals, scorer, waiting, restrained = considered[best]
         if views[best].since:
-            since = max(view.since for view, nats in zip(views, worth, strict=True) if nats > 0.0)
+            since = max(view.since for view, (_, nats) in zip(views, worth, strict=True) if nats > 0.0)
             proposals = [replace(proposal, since=since) for proposal in proposals]
         return proposals, {"trigger": trigger, "scorer": scorer, "restraints": restrained, "waiting": waiting}
 
@@ -91,6 +92,9 @@ class GrowthRule(AbstractGrowthRule):
         return bool(state["waiting"])
 
 
-def _worth(proposals: Sequence[Proposal]) -> float:
-    """Nats of what is wanted; what has no price adds nothing."""
-    return math.fsum(one.nats for one in proposals if one.wanted and not math.isnan(one.nats))
+def _worth(proposals: Sequence[Proposal]) -> tuple[bool, float]:
+    """Whether edits of structure are wanted, which go before new numbers, and nats of what is wanted; what has no price
+    adds nothing."""
+    wanted = [one for one in proposals if one.wanted]
+    nats = math.fsum(one.nats for one in wanted if not math.isnan(one.nats))
+    return any(not isinstance(edit, SetParameters) for one in wanted for edit in one.edits), nats

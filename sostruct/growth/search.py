@@ -125,7 +125,7 @@ class Search:
         self.parts = bench.components(network.topology)
         self.owner = {name: number for number, one in enumerate(self.parts) for name in one.nodes}
         self.mark = [signature(one.topology, bench.mark) for one in self.parts]
-        self.fitted = set(state["fitted"])
+        self.fitted, self.known = set(state["fitted"]), set(state["known"])
         self.refused: dict[str, float] = dict(state["refused"])
         self.asked: dict[str, float] = {}
         self.log_steps = math.log(max(bench.steps, 2))
@@ -135,11 +135,17 @@ class Search:
     @staticmethod
     def nothing() -> State:
         """What is remembered at first."""
-        return {"fitted": [], "refused": {}}
+        return {"fitted": [], "known": [], "refused": {}}
 
     def remembered(self) -> State:
         """What holds as long as components stay as they are."""
-        return {"fitted": sorted(self.fitted), "refused": dict(sorted(self.asked.items()))}
+        shapes = {shape(one.topology): mark for one, mark in zip(self.parts, self.mark, strict=True)}
+        known = {own for own, mark in shapes.items() if own in self.known or mark in self.fitted}
+        return {"fitted": sorted(self.fitted), "known": sorted(known), "refused": dict(sorted(self.asked.items()))}
+
+    def settled(self, move: Move) -> bool:
+        """Whether all components that a move touches have been fitted, over whatever data, since they are there."""
+        return all(shape(self.parts[number].topology) in self.known for number in self._touched(move))
 
     def parameters(self) -> list[Candidate]:
         """Better parameters, one bundle per component; components without are fitted from now on."""
@@ -469,6 +475,13 @@ def _variance(steps: NDArray[np.float64]) -> float:
 def signature(topology: Topology, data: str) -> str:
     """Says which graph, with which numbers, over which data."""
     return _digest(_text(topology), data)
+
+
+@lru_cache(maxsize=1024)
+def shape(topology: Topology) -> str:
+    """Says which graph, whatever its numbers."""
+    nodes = (f"{node.name}:{node.kind}" for node in topology.nodes)
+    return _digest(*nodes, *(":".join(map(str, edge.key)) for edge in topology.edges))
 
 
 @lru_cache(maxsize=1024)
