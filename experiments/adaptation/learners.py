@@ -22,7 +22,7 @@ from sostruct.structure.compare import compare_beliefs
 from sostruct.tasks.regimes import Regime, RegimeSwitch
 
 CHUNK, LIMIT = 50, 1000
-LEARNERS = ("residual", "parameters", "fixed", "oracle")
+LEARNERS = ("residual", "parameters", "fixed", "late", "oracle")
 
 
 class Line(NamedTuple):
@@ -75,6 +75,8 @@ def followed(task: RegimeSwitch, seed: int, rule: str) -> list[Line]:
             steps = streamed(bare, Residual(moves=("parameters",)), chunks)
         case "fixed":
             steps = told(regimes[:1], chunks)
+        case "late":
+            steps = told((regimes[0], Regime(regimes[2].first, regimes[1].graph)), chunks)
         case _:
             steps = told(regimes, chunks)
     lines, begun, seen = [], time.perf_counter(), 0

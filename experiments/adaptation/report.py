@@ -10,7 +10,8 @@ import pandas as pd
 from experiments.adaptation.learners import CHUNK, LEARNERS, LIMIT
 from experiments.common import markdown_table, mean_and_error, versions, versions_line, with_error, write_markdown
 
-WITHIN = (200, 300)
+WITHIN = (100, 200, 300)
+AHEAD = (100, 200, 300)
 CHANGES = ("first regime", "change", "return")
 MOST_STEPS, LEAST_WORTH = 200, 0.1
 Row = dict[str, str]
@@ -36,8 +37,16 @@ def report(table: Path, target: Path) -> None:
             "Surprise, nats per step before a chunk is seen",
             [row for kind in kinds for row in surprises(lines, kind)],
             "*parameters*: bare inputs whose parameters follow. *fixed*: the first regime's graph with true parameters "
-            "throughout. *oracle*: each regime's graph with true parameters from its first row. Mean over seeds, with "
+            "throughout. *late*: the true graph of the regime before. *oracle*: each regime's graph with true "
+            "parameters from its first row. Mean over seeds, with "
             "standard error.",
+        ),
+        (
+            "What can be known by then?",
+            [row for kind in kinds for row in known(lines, kind)],
+            "Nats by which the regime's true graph with true parameters is ahead of that of the regime before, from "
+            "the change on. Who does not know the graphs has to win more than this by: its own choice among "
+            "graphs, and the price of a regime.",
         ),
         (
             "What is a change worth?",
@@ -106,6 +115,28 @@ def surprises(lines: pd.DataFrame, kind: str) -> list[Row]:
             for part, some in (("first 300", mine["rows"] <= start + 300), ("later", mine["rows"] > start + 300)):
                 means = mine[some].groupby("seed")["surprise"].mean()
                 row[f"{name}: {part}"] = with_error(*mean_and_error(means)) if len(means) else ""
+        rows.append(row)
+    return rows
+
+
+def known(lines: pd.DataFrame, kind: str) -> list[Row]:
+    """How far ahead the right graph is, by rows after each change."""
+    own = lines[lines["kind"] == kind].pivot_table(
+        index=["seed", "regime", "rows"], columns="rule", values="surprise", aggfunc="mean"
+    )
+    if not {"late", "oracle"} <= set(own.columns):
+        return []
+    chunks = (CHUNK * (own["late"] - own["oracle"])).dropna()
+    ahead = chunks.groupby(["seed", "regime"]).cumsum().reset_index(name="nats")
+    rows = []
+    for regime, name in list(enumerate(CHANGES))[1:]:
+        mine = ahead[ahead["regime"] == regime]
+        start = mine["rows"].min() - CHUNK
+        row = {"parent": kind, "from": name, "seeds": str(mine["seed"].nunique())}
+        for after in AHEAD:
+            nats = mine.loc[mine["rows"] == start + after, "nats"]
+            row[f"after {after} rows: median"] = f"{nats.median():.0f}"
+            row[f"{after}: least"] = f"{nats.min():.0f}"
         rows.append(row)
     return rows
 

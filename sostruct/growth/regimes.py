@@ -12,8 +12,8 @@ is new is never right at first. Prices
 of edits that touch different components add up: they are one alternative, which pays once for being another regime.
 Were the graph right, numbers included, the exponential of such a sum would be an e-value, of mean 1; the largest over
 all starting points exceeds exp(regime) less often than once in exp(regime) looks on average, however many starting
-points there are (e-detectors, Shin, Ramdas & Rinaldo 2024, "E-detectors: a nonparametric framework for sequential
-change detection").
+points there are (Shin, Ramdas & Rinaldo 2024, "E-detectors: a nonparametric framework for sequential change
+detection", arXiv 2203.03532).
 """
 
 from __future__ import annotations

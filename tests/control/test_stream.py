@@ -175,15 +175,15 @@ def test_whole_chunks_are_forgotten(sizes: list[int], lengths: list[int]) -> Non
     assert held.lengths == lengths
 
 
-def test_recent_parts_halve_down_to_the_shortest() -> None:
+def test_recent_parts_shrink_by_quarters_down_to_the_shortest() -> None:
     held = Stream(network(), 240, SHORTEST)
     for chunk in CHUNKS[:8]:
         held.take(network().prepare(chunk), KEY)
     whole = held.pricing(KEY, "now")
     parts = [whole, *whole.narrower]
-    assert [len(part.data.inputs) for part in parts] == [240, 120, 60]
-    assert [part.since for part in parts] == [0, 4, 6]
-    assert len({part.mark for part in parts}) == 3
+    assert [len(part.data.inputs) for part in parts] == [240, 180, 120, 90, 60]
+    assert [part.since for part in parts] == [0, 2, 4, 5, 6]
+    assert len({part.mark for part in parts}) == 5
     for part in parts:
         assert part.network is held.starts[part.since]
         np.testing.assert_array_equal(part.data.inputs, joined(held.chunks[part.since :]).inputs)

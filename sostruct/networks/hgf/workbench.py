@@ -26,8 +26,12 @@ from sostruct.numerics import Numbers, double_precision
 if TYPE_CHECKING:
     from sostruct.networks.hgf.network import HGF
 
-LANES = (8, 32)
-"""Variants per compiled call, few or many: enough to fill the vector units, few enough to stay in the cache."""
+LANES = (16, 8)
+"""Variants per compiled call, of narrow and of wide components: enough to fill the vector units, few enough to stay in
+the cache, and one number each, so that a size is compiled once."""
+
+_WIDE = 8
+"""Inputs from which a component is wide."""
 
 _SHORTEST = 128
 """Steps to which the shortest streams are padded."""
@@ -138,22 +142,27 @@ class Workbench:
         for number, trial in enumerate(trials):
             own = trial.sketch.traits - {VOLATILITY}
             groups.setdefault((trial.sketch.width, own), []).append(number)
-        for (_, traits), members in groups.items():
+        for (width, traits), members in groups.items():
+            lanes = LANES[width >= _WIDE]
             owner = np.concatenate([np.full(len(trials[number].values), number) for number in members])
             place = np.concatenate([np.arange(len(trials[number].values)) for number in members])
-            for start in range(0, len(owner), LANES[-1]):
-                chunk = slice(start, start + LANES[-1])
-                evidence = self._batch(trials, owner[chunk], place[chunk], traits)
+            for start in range(0, len(owner), lanes):
+                chunk = slice(start, start + lanes)
+                evidence = self._batch(trials, owner[chunk], place[chunk], traits, lanes)
                 for number, row, nats in zip(owner[chunk], place[chunk], evidence, strict=False):
                     found[number][row] = nats
             self.filtered += len(owner)
         return found
 
     def _batch(
-        self, trials: Sequence[Trial], owner: NDArray[np.int_], place: NDArray[np.int_], traits: frozenset[str]
+        self,
+        trials: Sequence[Trial],
+        owner: NDArray[np.int_],
+        place: NDArray[np.int_],
+        traits: frozenset[str],
+        lanes: int,
     ) -> Floats:
         """One compiled call; lanes that are not needed repeat the last variant."""
-        lanes = LANES[0] if len(owner) <= LANES[0] else LANES[-1]
         owner = np.append(owner, np.full(lanes - len(owner), owner[-1]))
         place = np.append(place, np.full(lanes - len(place), place[-1]))
         distinct = list(dict.fromkeys(owner.tolist()))
