@@ -100,6 +100,7 @@ def test_growth_by_price(grown, workplace):
         (SAVE, 3, RANDOM),
         ("sostruct.clusters.store.write_results", 0, RANDOM),
         (RECORD, 1, ()),
+        (SAVE, 8, ("growth=random", "restraint.budget.nodes=9")),  # in twice the capacity it began with
     ],
 )
 def test_a_run_broken_off_anywhere_ends_in_the_same_bytes(
