@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sostruct.app.loading import load
+    from sostruct.clusters.estimator import MixtureLearning, learn_mixture
+    from sostruct.clusters.result import Mixture
     from sostruct.control.controller import Controller
     from sostruct.control.run import Run, run, stream
     from sostruct.discovery.estimator import CausalDiscovery, discover
@@ -40,6 +42,8 @@ _WHERE = {
     "HGF": "sostruct.networks.hgf.network",
     "Journal": "sostruct.graph",
     "LaggedNetwork": "sostruct.networks.lagged.network",
+    "Mixture": "sostruct.clusters.result",
+    "MixtureLearning": "sostruct.clusters.estimator",
     "MixtureNetwork": "sostruct.networks.mixture.network",
     "Run": "sostruct.control.run",
     "RunError": "sostruct.errors",
@@ -52,6 +56,7 @@ _WHERE = {
     "continuous_hgf": "sostruct.networks.hgf.builders",
     "discover": "sostruct.discovery.estimator",
     "filter_population": "sostruct.networks.hgf.population",
+    "learn_mixture": "sostruct.clusters.estimator",
     "learn_structure": "sostruct.structure.estimator",
     "load": "sostruct.app.loading",
     "native_loops": "sostruct.loops",
@@ -73,6 +78,8 @@ __all__ = [
     "GraphError",
     "Journal",
     "LaggedNetwork",
+    "Mixture",
+    "MixtureLearning",
     "MixtureNetwork",
     "Run",
     "RunError",
@@ -86,6 +93,7 @@ __all__ = [
     "continuous_hgf",
     "discover",
     "filter_population",
+    "learn_mixture",
     "learn_structure",
     "load",
     "native_loops",

@@ -1,4 +1,4 @@
-"""The `sostruct` command: a thin Hydra app around `CausalDiscovery` and `StructureLearning`.
+"""The `sostruct` command: a thin Hydra app around `CausalDiscovery`, `StructureLearning` and `MixtureLearning`.
 
 Everything a user gets wrong is reported in one message on standard error with exit code 2, before work starts and
 without leaving a folder that looks like a run. Heavy imports come after the settings are known to be sound.

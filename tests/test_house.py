@@ -26,6 +26,7 @@ FLOORS = {
     "control": 4,
     "discovery": 5,
     "structure": 5,
+    "clusters": 5,
     "meta": 6,
     "app": 7,
     "cli": 7,

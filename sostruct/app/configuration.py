@@ -23,6 +23,9 @@ OPT_IN = "run.allow_external_targets"
 BELIEF = "sostruct.networks.hgf.network.HGF"
 """How settings name a belief network; lagged networks, which came first, need no name."""
 
+MIXTURE = "sostruct.networks.mixture.network.MixtureNetwork"
+"""How settings name a mixture."""
+
 
 @dataclass
 class LaggedSettings:
@@ -47,6 +50,21 @@ class BeliefSettings:
     linearize: str = "prediction"
     assimilate: str = "joint"
     dtype: str = "float64"
+
+
+@dataclass
+class MixtureSettings:
+    """network=mixture: what components are expected to be like, null for what the columns suggest, and the file of the
+    graph to start from (`clusters.MixtureLearning`). Center, spread and noise are one number, or one per column."""
+
+    _target_: str = MIXTURE
+    start: str | None = None
+    center: Any = None
+    spread: Any = None
+    noise: Any = None
+    concentration: float = 1.0
+    freedom: float = 4.0
+    memory: float | None = None
 
 
 @dataclass
@@ -112,10 +130,11 @@ class Settings:
 
 
 def register() -> None:
-    """Makes the types of the settings known to Hydra: of the root, and of either kind of network."""
+    """Makes the types of the settings known to Hydra: of the root, and of every kind of network."""
     store = ConfigStore.instance()
-    for name, node in (("schema", Settings), ("lagged_network", LaggedSettings), ("belief_network", BeliefSettings)):
-        store.store(name=name, node=node)
+    store.store(name="schema", node=Settings)
+    for name, node in (("lagged", LaggedSettings), ("belief", BeliefSettings), ("mixture", MixtureSettings)):
+        store.store(name=f"{name}_network", node=node)
 
 
 def instantiate(node: DictConfig, *, external: bool) -> Any:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from sostruct.clusters.result import Mixture
     from sostruct.control.run import EpochReport
     from sostruct.discovery.result import Discovery
     from sostruct.structure.result import Structure
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _ROWS = 10
 _NODES = 20
+_INPUTS = 4
 
 
 @contextmanager
@@ -96,13 +98,7 @@ def show_structure(found: Structure, task: Task, numbers: Mapping[str, Any], pag
     console.print(table)
     if len(hidden) > _NODES:
         console.print(f"... and {len(hidden) - _NODES} more (nodes.csv, edges.csv)", style="dim", soft_wrap=True)
-    for name, what in (("surprise_per_step", "these rows"), ("heldout_surprise_per_step", "the rows held out")):
-        if name in numbers:
-            console.print(
-                f"surprise on {what}: {_number(numbers[name])} nats per step, {_number(numbers[f'{name}_before'])} "
-                "at the start",
-                soft_wrap=True,
-            )
+    _surprise(console, numbers)
     if "edge_f1" in numbers:
         console.print(
             f"against the known graph: F1 {numbers['edge_f1']:.3f}, precision {numbers['edge_precision']:.3f}, recall "
@@ -110,6 +106,45 @@ def show_structure(found: Structure, task: Task, numbers: Mapping[str, Any], pag
             soft_wrap=True,
         )
     _ended(console, settled=found.settled, page=page)
+
+
+def show_mixture(found: Mixture, task: Task, numbers: Mapping[str, Any], page: Path) -> None:
+    """The components, the heaviest first, how well the mixture predicts, and where everything is."""
+    console = Console(emoji=False)
+    console.print(f"{task.name}: {found!r}", highlight=False, markup=False, soft_wrap=True)
+    inputs = found.inputs[:_INPUTS]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("component")
+    for name in ("rows", *inputs):
+        table.add_column(Text(name), justify="right")
+    ranked = found.components.sort_values("weight", ascending=False, kind="stable")
+    for row in ranked.head(_NODES).to_dict("records"):
+        cells = [f"{row[f'{name} mean']:.3g} ± {row[f'{name} sd']:.2g}" for name in inputs]
+        table.add_row(Text(row["component"]), f"{row['weight']:.1f}", *cells)
+    console.print(table)
+    if len(ranked) > _NODES or len(found.inputs) > _INPUTS:
+        console.print("... and more (components.csv)", style="dim", soft_wrap=True)
+    _surprise(console, numbers)
+    if "clusters" in numbers:
+        later = numbers.get("heldout_adjusted_rand_index")
+        console.print(
+            f"against the known clusters: components {numbers['components']}, clusters {numbers['clusters']}, "
+            f"adjusted Rand index {numbers['adjusted_rand_index']:.3f}"
+            + ("" if later is None else f", of the rows held out {later:.3f}"),
+            soft_wrap=True,
+        )
+    _ended(console, settled=found.settled, page=page)
+
+
+def _surprise(console: Console, numbers: Mapping[str, Any]) -> None:
+    """Surprise on rows seen and held out, beside that of the network at the start."""
+    for name, what in (("surprise_per_step", "these rows"), ("heldout_surprise_per_step", "the rows held out")):
+        if name in numbers:
+            console.print(
+                f"surprise on {what}: {_number(numbers[name])} nats per step, {_number(numbers[f'{name}_before'])} "
+                "at the start",
+                soft_wrap=True,
+            )
 
 
 def _ended(console: Console, *, settled: bool, page: Path) -> None:

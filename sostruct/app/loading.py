@@ -6,19 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sostruct.clusters.result import Mixture
     from sostruct.discovery.result import Discovery
     from sostruct.structure.result import Structure
 
 
-def load(folder: str | Path) -> Discovery | Structure:
+def load(folder: str | Path) -> Discovery | Structure | Mixture:
     """The result of a finished run folder: a `Discovery` where causes were looked for, a `Structure` where a belief
-    network was grown.
+    network was grown, a `Mixture` where rows were sorted into clusters.
 
     Raises:
         RunError: the folder is not a finished run, or was written by another schema version.
     """
+    from sostruct.clusters.store import NETWORK as MIXTURE
+    from sostruct.clusters.store import load as mixture
     from sostruct.discovery.store import load as discovery
     from sostruct.structure.store import NETWORK
     from sostruct.structure.store import load as structure
 
-    return structure(folder) if (Path(folder) / NETWORK).exists() else discovery(folder)
+    for name, own in ((NETWORK, structure), (MIXTURE, mixture)):
+        if (Path(folder) / name).exists():
+            return own(folder)
+    return discovery(folder)

@@ -1,6 +1,7 @@
-"""What a run is about: causes among series, or the hidden structure behind them; settings say which by their network.
+"""What a run is about: causes among series, the hidden structure behind them, or the clusters that rows fall into;
+settings say which by their network.
 
-Sessions, populations and resumption are the same for both. Here is what differs: which estimator learns, against what
+Sessions, populations and resumption are the same for all. Here is what differs: which estimator learns, against what
 it is scored, what it leaves in its folder, and what the terminal shows. Everything heavy is imported on use, after
 settings have been found sound.
 """
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any, final
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from sostruct.app.configuration import BELIEF
-from sostruct.errors import ConfigError
+from sostruct.app.configuration import BELIEF, MIXTURE
+from sostruct.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -144,6 +145,52 @@ class StructureWorkflow(AbstractWorkflow):
         return task.truth if task.truth is not None and _hides(task.truth) else None
 
 
+@final
+class MixtureWorkflow(AbstractWorkflow):
+    """network=mixture: the clusters that the rows fall into."""
+
+    def estimator(
+        self, config: DictConfig, task: Task, rule: AbstractGrowthRule, max_lag: int
+    ) -> AbstractEstimator[Any]:
+        """`MixtureLearning`, from the graph that the settings name, else from one component; lags play no part."""
+        from sostruct.clusters.estimator import MixtureLearning
+        from sostruct.graph import read_graph
+
+        settings = OmegaConf.to_container(config.network)
+        assert isinstance(settings, dict)
+        own = {str(name): value for name, value in settings.items() if name not in ("_target_", "start")}
+        start = None if config.network.start is None else read_graph(config.network.start)
+        learner = MixtureLearning(start, growth=rule, **own, **_loop(config))
+        learner.check(task.frame)
+        if task.heldout is not None:
+            learner.starting(task.frame)[1].prepare(task.heldout)
+        rows = len(task.frame) + (0 if task.heldout is None else len(task.heldout))
+        if task.labels is not None and len(task.labels) != rows:
+            raise DataError(
+                f"Cannot use the labels of the task {task.name}. This is because there are {len(task.labels)}, and "
+                f"{rows} rows with those held out. Try a label for each, or none."
+            )
+        return learner
+
+    def metrics(self, found: Any, task: Task) -> dict[str, Any]:
+        """Counts, surprise on rows seen and held out, and the agreement with known clusters."""
+        from sostruct.clusters.store import metrics
+
+        return metrics(found, task.frame, heldout=task.heldout, labels=task.labels)
+
+    def write(self, folder: Path, found: Any, numbers: Mapping[str, Any], task: Task) -> None:
+        """Components, points, graphs, the network and metrics."""
+        from sostruct.clusters.store import write_results
+
+        write_results(folder, found, numbers)
+
+    def show(self, found: Any, task: Task, numbers: Mapping[str, Any], page: Path) -> None:
+        """The components."""
+        from sostruct.app.console import show_mixture
+
+        show_mixture(found, task, numbers, page)
+
+
 def workflow_of(config: DictConfig) -> AbstractWorkflow:
     """The kind of run that settings ask for.
 
@@ -154,11 +201,15 @@ def workflow_of(config: DictConfig) -> AbstractWorkflow:
     if not OmegaConf.is_dict(settings):
         raise ConfigError("Cannot run without a network. This is because `network` is empty. Try network=lagged.")
     name = settings.get("_target_")
-    workflows: dict[str | None, type[AbstractWorkflow]] = {None: CausesWorkflow, BELIEF: StructureWorkflow}
+    workflows: dict[str | None, type[AbstractWorkflow]] = {
+        None: CausesWorkflow,
+        BELIEF: StructureWorkflow,
+        MIXTURE: MixtureWorkflow,
+    }
     if name not in workflows:
         raise ConfigError(
-            f"Cannot run the network {name}. This is because runs are made of lagged networks and of belief networks "
-            f"({BELIEF}). Try network=lagged or network=belief."
+            f"Cannot run the network {name}. This is because runs are made of lagged networks, of belief networks "
+            f"({BELIEF}) and of mixtures ({MIXTURE}). Try network=lagged, network=belief or network=mixture."
         )
     return workflows[name]()
 

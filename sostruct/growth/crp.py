@@ -90,7 +90,16 @@ class CRP(AbstractScorer):
             )
 
     def init(self, network: AbstractNetwork) -> State:
-        """Nothing to remember."""
+        """Nothing to remember.
+
+        Raises:
+            ConfigError: the network is no mixture.
+        """
+        if not isinstance(network, MixtureNetwork):
+            raise ConfigError(
+                f"Cannot use growth=crp for a network of the class {type(network).__name__}. This is because only a "
+                "mixture has components. Try network=mixture, or another rule."
+            )
         return {}
 
     def score(

@@ -105,12 +105,13 @@ def growth(tables: RunTables) -> str:
     accepted = int(tables.journal["accepted"].sum())
     if not accepted:
         return f"No edit was made: the graph stays as it was, with {_count(len(new), 'edge')}."
-    changes = [f"grew {_count(len(grown), 'hidden node')} ({_some(grown)})"] if grown else []
+    what = "hidden node" if tables.components is None else "component"
+    changes = [f"grew {_count(len(grown), what)} ({_some(grown)})"] if grown else []
     changes += [f"gained {_count(len(new - old), 'edge')}"] if new - old else []
     changes += [f"lost {_count(len(gone), 'node')} ({_some(gone)})"] if gone else []
     changes += [f"lost {_count(len(old - new), 'edge')}"] if old - new else []
-    what = f"The network {_listed(changes)}" if changes else "Parameters alone were changed"
-    sentence = f"{what}, in {_count(accepted, 'accepted edit')}."
+    outcome = f"The network {_listed(changes)}" if changes else "Parameters alone were changed"
+    sentence = f"{outcome}, in {_count(accepted, 'accepted edit')}."
     before, after = (metric(tables, f"heldout_surprise_per_step{end}") for end in ("_before", ""))
     if after is None:
         return sentence

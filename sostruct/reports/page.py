@@ -9,11 +9,12 @@ committed.
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from sostruct.errors import RunError
 from sostruct.graph import write_atomically
-from sostruct.reports import belief_sections, facts, sections
+from sostruct.reports import belief_sections, facts, mixture_sections, sections
 from sostruct.reports.belief_figure import draw_beliefs
 from sostruct.reports.canvas import inline_svg, png, settings, svg
 from sostruct.reports.document import document
@@ -61,7 +62,10 @@ def write_report(folder: Path) -> Path:
 
 def render(tables: RunTables, figures: dict[str, Figure]) -> str:
     """The page as text."""
-    head, parts = _belief_parts(tables, figures) if tables.belief else _lagged_parts(tables, figures)
+    if tables.components is not None:
+        head, parts = _mixture_parts(tables, figures, tables.components)
+    else:
+        head, parts = _belief_parts(tables, figures) if tables.belief else _lagged_parts(tables, figures)
     footer = tag("footer", text("Made by sostruct from the files of this folder alone."))
     return document(f"{facts.task_name(tables)} · sostruct", join((head, tag("main", join(parts)), footer)))
 
@@ -100,6 +104,20 @@ def _belief_parts(tables: RunTables, figures: dict[str, Figure]) -> tuple[Html, 
         sections.repeat_section(tables),
     ]
     return belief_sections.headline(tables), parts
+
+
+def _mixture_parts(tables: RunTables, figures: dict[str, Figure], components: pd.DataFrame) -> tuple[Html, list[Html]]:
+    parts = [
+        mixture_sections.components_section(components, _inline(figures["graph"], "found", "The mixture found")),
+        _replay(tables),
+        _surprise(tables, figures),
+        edits_section(tables),
+        sections.refused_section(tables),
+        sections.metrics_section(tables),
+        mixture_sections.reading_section(),
+        sections.repeat_section(tables),
+    ]
+    return mixture_sections.headline(tables, components), parts
 
 
 def _replay(tables: RunTables) -> Html:

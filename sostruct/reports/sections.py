@@ -271,7 +271,7 @@ def repeat_section(tables: RunTables) -> Html:
         first,
         details("Settings (config.yaml)", tag("pre", tag("code", text(tables.config_text.rstrip())))),
         details("Environment", pairs({key: text(_plain(value)) for key, value in known.items()}, "list")),
-        details("Files", pairs(_FILES_OF_BELIEFS if tables.belief else _FILES_SHOWN, "list")),
+        details("Files", pairs(_files(tables), "list")),
     )
 
 
@@ -293,6 +293,20 @@ _FILES_OF_BELIEFS: Final = {
     **{name: words for name, words in _FILES_SHOWN.items() if name not in ("edges.csv", "scores.csv", "summary.csv")},
     "signals.csv": text("surprise, errors and beliefs per epoch and node"),
 }
+
+
+_FILES_OF_MIXTURES: Final = {
+    "components.csv": text("the components: how many rows each remembers, where it is and how wide"),
+    "points.csv": text("the component of every row, and its surprise"),
+    **{name: words for name, words in _FILES_OF_BELIEFS.items() if name != "signals.csv"},
+    "signals.csv": text("surprise per epoch and node"),
+}
+
+
+def _files(tables: RunTables) -> Mapping[str, Html]:
+    if tables.components is not None:
+        return _FILES_OF_MIXTURES
+    return _FILES_OF_BELIEFS if tables.belief else _FILES_SHOWN
 
 
 def _plain(value: Any) -> Any:

@@ -26,6 +26,7 @@ from sostruct.reports.edit_words import summary
 
 JOURNAL: Final = "journal.jsonl"
 NODES: Final = "nodes.csv"
+COMPONENTS: Final = "components.csv"
 _EVERY: Final = ("config.yaml", "environment.json", "edges.csv")
 _LAGGED: Final = ("scores.csv", "summary.csv")
 _REST: Final = ("graph.json", JOURNAL, "signals.csv", "metrics.json")
@@ -54,7 +55,7 @@ class RunTables:
         config: the same, parsed; interpolations are left unresolved.
         environment: versions, seed, device, threads, commit, command, and what the task says of itself.
         metrics: scores and counts by name; groups may nest.
-        belief: whether this is a belief network; else it is a causal discovery with lags.
+        belief: whether this is a belief network or a mixture; else it is a causal discovery with lags.
         edges: the found edges: cause, effect, lag, weight (data units), weight_sd, nats, probability; of a belief
             network source, target, coupling, strength, function if recorded, and nats, NaN where not recorded.
         nodes: of a belief network: node, kind, observed if recorded, and parameters; else empty.
@@ -65,6 +66,7 @@ class RunTables:
             summary (the edit in few words).
         graph: the found graph with its annotations.
         truth: the known graph, if there is one.
+        components: of a mixture: component, weight, and mean and sd in every input; else None.
     """
 
     folder: Path
@@ -81,6 +83,7 @@ class RunTables:
     journal: pd.DataFrame
     graph: nx.MultiDiGraph
     truth: nx.MultiDiGraph | None
+    components: pd.DataFrame | None = None
 
     def scores(self) -> pd.DataFrame:
         """Every candidate edge, with the columns of `edges`; read when asked, for there may be millions."""
@@ -126,6 +129,7 @@ def read_run(folder: Path) -> RunTables:
         journal=journal_table(history),
         graph=read_file(folder / "graph.json", read_graph),
         truth=_truth(folder / "truth.json", environment),
+        components=read_file(folder / COMPONENTS, _component_table) if (folder / COMPONENTS).is_file() else None,
     )
 
 
@@ -226,6 +230,12 @@ def _node_table(path: Path) -> pd.DataFrame:
     names = ("node", "kind", "observed")
     table = _table(path, names[:2], names, (), [name for name in dict.fromkeys(_header(path)) if name not in names[:2]])
     return table if "observed" not in table else table.assign(observed=table["observed"].str.lower() == "true")
+
+
+def _component_table(path: Path) -> pd.DataFrame:
+    """Component, weight, and whatever numbers the file has of each."""
+    header = list(dict.fromkeys(_header(path)))
+    return _table(path, ("component", "weight"), ("component",), (), header[2:])
 
 
 def _header(path: Path) -> list[str]:

@@ -22,7 +22,7 @@ from sostruct.networks.hgf.beliefs import Beliefs
 from sostruct.networks.hgf.builders import bare_hgf
 from sostruct.networks.hgf.network import HGF
 from sostruct.structure.result import Structure
-from sostruct.structure.series import check_series
+from sostruct.tasks.gapped import check_series
 
 
 @final

@@ -17,6 +17,7 @@ from typing import final
 import networkx as nx
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
 
@@ -39,6 +40,8 @@ class Task:
         heldout: the rows that follow `frame`, with the same columns, which no learner is shown; None where there are
             none.
         start: the belief graph from which a learner of structure starts; None leaves it to the learner.
+        labels: which cluster each row of `frame`, and then of `heldout`, comes from, as numbers [time]; None where the
+            rows come from no clusters, or nobody knows from which.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Task:
     provenance: str
     heldout: pd.DataFrame | None = None
     start: nx.MultiDiGraph | None = None
+    labels: NDArray[np.int64] | None = None
 
 
 class AbstractTask(abc.ABC):

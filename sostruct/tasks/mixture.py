@@ -85,12 +85,12 @@ class DriftingMixture(AbstractTask):
                 )
 
     def load(self, seed: int = 0) -> Task:
-        """The stream; its clusters are in `labels`, since no graph says when which is there.
+        """The stream, with the cluster of every row; no graph says when which is there.
 
         Raises:
             ConfigError: the seed is not a whole number of at least 0.
         """
-        points, _, _ = self._stream(seed)
+        points, which, _ = self._stream(seed)
         frame = pd.DataFrame(points, columns=list(series_names(self.dims)))
         return Task(
             name="mixture",
@@ -100,6 +100,7 @@ class DriftingMixture(AbstractTask):
             description=f"{self.clusters} drifting clusters in {self.dims} dimensions over {self.steps} steps.",
             provenance=f"Simulated by sostruct.tasks.{self!r} with seed {seed}.",
             heldout=frame.iloc[self.steps :].copy() if self.heldout else None,
+            labels=which,
         )
 
     def labels(self, seed: int = 0) -> pd.DataFrame:

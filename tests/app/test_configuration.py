@@ -83,12 +83,17 @@ def test_alone_it_is_the_linear_system_and_evidence():
 
 
 def test_defaults_are_the_estimators_own():
-    """The command line and `ss.discover` find the same graph, and so do it and `ss.learn_structure`."""
+    """The command line and `ss.discover` find the same graph; so do it and `ss.learn_structure`, `ss.learn_mixture`."""
+    from sostruct.clusters.estimator import MixtureLearning
     from sostruct.discovery.estimator import CausalDiscovery
     from sostruct.structure.estimator import StructureLearning
 
     assert composed().task.max_lag == CausalDiscovery().max_lag
-    for config, learner in ((composed(), CausalDiscovery()), (composed("network=belief"), StructureLearning())):
+    for config, learner in (
+        (composed(), CausalDiscovery()),
+        (composed("network=belief"), StructureLearning()),
+        (composed("network=mixture"), MixtureLearning()),
+    ):
         defaults = learner.get_params()
         for section in (config.network, config.controller):
             for name, value in section.items():
@@ -102,7 +107,9 @@ def test_defaults_are_the_estimators_own():
 def test_what_is_written_is_read_back(csv, group, option):
     """A resumed run reads the config.yaml it wrote."""
     required = (
-        ["network.required=[[a,b,1],[c,d]]"] if option not in ("belief", "structure") else ["network.start=a.json"]
+        ["network.required=[[a,b,1],[c,d]]"]
+        if option not in ("belief", "structure", "mixture")
+        else ["network.start=a.json"]
     )
     config = composed(*chosen(group, option), *(required if group != "task" else []), "seed=5")
     back = OmegaConf.merge(OmegaConf.structured(Settings), OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
@@ -117,6 +124,8 @@ def test_unknown_settings_are_refused_by_the_schema():
         ["jax.enable_x32=true"],
         ["network=belief", "network.ridge=1"],
         ["network=belief", "network.mean_field=perhaps"],
+        ["network=mixture", "network.update=ehgf"],
+        ["network=mixture", "network.memory=long"],
     ):
         with pytest.raises(ConfigCompositionException):
             composed(*overrides)

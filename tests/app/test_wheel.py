@@ -109,7 +109,7 @@ def test_the_command_runs_from_another_folder(installed, elsewhere, small, workp
 def test_help_and_bundled_data_come_along(installed, elsewhere):
     shown = called(installed / "sostruct", "--help", **elsewhere).stdout
     assert "growth: " in shown
-    for name in ("every", "evidence", "none", "random", "residual"):
+    for name in ("crp", "every", "evidence", "none", "random", "residual"):
         assert name in shown.split("growth: ")[1].splitlines()[0]
     shown = called(installed / "sostruct", "--cfg", "job", "task=us_macro", **elsewhere).stdout
     assert "USMacro" in shown

@@ -39,8 +39,8 @@ def test_every_part_of_the_registry_exists() -> None:
 
     homes = {
         "tasks": ["sostruct.tasks"],
-        "growth": [f"sostruct.growth.{name}" for name in ("accept", "restraint", "rule", "score", "trigger")],
-        "networks": ["sostruct.networks.lagged.network", "sostruct.networks.hgf.network"],
+        "growth": [f"sostruct.growth.{name}" for name in ("accept", "crp", "restraint", "rule", "score", "trigger")],
+        "networks": [f"sostruct.networks.{name}.network" for name in ("lagged", "hgf", "mixture")],
     }
     for part in {word for entry in registry() for word in entry.keywords} - {"always", "sweep"}:
         room, _, name = part.partition(".")

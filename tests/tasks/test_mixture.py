@@ -67,6 +67,12 @@ def test_a_longer_stream_begins_with_the_shorter_one_and_rows_are_held_out() -> 
     assert len(task.frame) == 120
 
 
+def test_a_task_says_whose_its_rows_are() -> None:
+    task = DriftingMixture(steps=120, heldout=30, every=50, glide=10)
+    np.testing.assert_array_equal(task.load(4).labels, task.labels(4)["cluster"])
+    assert len(task.load(4).labels) == 150
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

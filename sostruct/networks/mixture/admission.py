@@ -104,7 +104,7 @@ def read_prior(
     )
 
 
-def each(setting: str, value: float | Sequence[float], inputs: Sequence[str], *, positive: bool) -> NDArray[np.float64]:
+def each(setting: str, value: Any, inputs: Sequence[str], *, positive: bool) -> NDArray[np.float64]:
     """A setting as one number per input.
 
     Raises:

@@ -220,6 +220,17 @@ class MixtureNetwork(AbstractNetwork):
         packed = self.packed
         return self.with_packed(eqx.tree_at(lambda one: one.state, packed, packed.start))
 
+    def afresh(self, topology: Topology) -> MixtureNetwork:
+        """A mixture with the same settings on another graph over the same inputs, which has seen nothing but the
+        beginnings that the graph tells of, in no larger capacity than that needs.
+
+        Raises:
+            GraphError: see `edited`.
+        """
+        check_graph(topology, self.inputs)
+        capacity = needed_capacity(topology, self.inputs)
+        return MixtureNetwork(topology, seeded(topology, self.inputs, self.packed.prior, capacity), self.inputs)
+
     @property
     def sequential(self) -> bool:
         """True: its state goes on from chunk to chunk."""

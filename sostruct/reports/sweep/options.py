@@ -7,7 +7,7 @@ from typing import Final
 
 from sostruct.errors import RunError
 
-USUAL: Final = ("summary.auroc", "summary.f1", "edges", "surprise_per_step")
+USUAL: Final = ("summary.auroc", "summary.f1", "adjusted_rand_index", "components", "edges", "surprise_per_step")
 """Metrics shown unless others are named, those of them that the runs have."""
 
 HIGHER_IS_BETTER: Final[Mapping[str, bool]] = MappingProxyType(
@@ -18,6 +18,8 @@ HIGHER_IS_BETTER: Final[Mapping[str, bool]] = MappingProxyType(
         "precision": True,
         "recall": True,
         "shd": False,
+        "adjusted_rand_index": True,
+        "heldout_adjusted_rand_index": True,
         "surprise_per_step": False,
     }
 )

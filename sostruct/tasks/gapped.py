@@ -1,7 +1,7 @@
-"""What series must be before a belief network is grown on them.
+"""What series must be before a network that takes gaps is grown on them: a filter of beliefs, a mixture.
 
-A filter takes gaps, single series and rows of any length, so less is refused than for lagged regressions: what is left
-is what no noise variance can be read off. Values and the order of rows are the network's own business
+Such networks take gaps, single series and rows of any number, so less is refused than for lagged regressions: what is
+left is what no variance can be read off. Values and the order of rows are the network's own business
 (`networks.hgf.inputs`).
 """
 
@@ -17,7 +17,8 @@ from sostruct.tasks.base import series_names
 from sostruct.tasks.checks import check_names, check_numbers
 
 FEWEST = 10
-"""Observed values that a series needs: a random walk and its noise have a variance each to be told apart."""
+"""Observed values that a series needs: a random walk and its noise have a variance each to be told apart, and so have
+the centers of clusters and the points about them."""
 
 
 def check_series(data: Any) -> pd.DataFrame:
