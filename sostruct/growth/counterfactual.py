@@ -86,7 +86,8 @@ class Pricing(Evaluate):
                 "Cannot price the components of this network. This is because it is no belief network. Try scorers "
                 "and prices made for it."
             )
-        return Workbench(self.network, self.data, mark=self.mark, running=self.running, looks=self.looks)
+        recent = self.since > 0
+        return Workbench(self.network, self.data, mark=self.mark, running=self.running, recent=recent, looks=self.looks)
 
     def first(self, share: float) -> Pricing:
         """The same on the first `share` of the steps.

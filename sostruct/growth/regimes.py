@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sostruct.graph import SetParameters
 from sostruct.growth.moves import Move
@@ -29,26 +29,28 @@ from sostruct.networks.base import Candidate
 from sostruct.networks.hgf.fitting import free_knobs, value_of
 from sostruct.networks.hgf.workbench import Knob
 
-REGIME = 7.0
-"""About a thousand looks between false alarms, on average, or more."""
+REGIME = 9.0
+"""Eight thousand looks between false alarms, on average, or more: some are kept for numbers that are but estimates."""
 
 _SHIFTS = (-1.4, -0.7, 0.7, 1.4)
 """Changes of a log variance that are tried."""
 
 _LONG = 8
-"""Looks from which another regime has its full price. Where less is remembered, because the past was forgotten a moment
-ago, there is less to lose, and where the new regime began is not known to the row."""
+"""Looks from which a regime has its full price for components that are older than what is remembered."""
 
 
 def recent(search: Search, regime: float) -> list[Candidate]:
     """Edits that the recent part asks for, best first; their prices sum to what they are worth together.
 
+    Components that were there before what is remembered have outlived a regime: whether the change that ended it
+    changed them, too, costs less, the less is remembered.
+
     Args:
         search: over the recent part.
-        regime: nats that another regime costs, less while little is remembered.
+        regime: nats that another regime costs.
     """
     every = [*search.moves(), *(_shifts(search) if "parameters" in search.sorts else ())]
-    moves = [move for move in every if search.settled(move)]
+    moves = [move for move in every if search.age(move)]
     rivals = Counter(move.name for move in moves)
     regions = [region for region in (search.region(move) for move in moves) if region is not None]
     search.roughly(regions, mixed=True)
@@ -57,18 +59,26 @@ def recent(search: Search, regime: float) -> list[Candidate]:
         weight = math.log(2.0 * len(rivals) * rivals[region.move.name])
         deep = search.effort.margin if region.move.deep else 0.0
         priced.append((region.gain - weight - deep, region))
-    priced.sort(key=lambda entry: -entry[0])
-    together: list[tuple[float, Region]] = []
+    looks = search.bench.looks
+    old = [entry for entry in priced if search.age(entry[1].move) > looks]
+    both = _together(priced, regime), _together(old, regime * min(1.0, looks / _LONG))
+    return [search.candidate(region, price) for price, region in max(both, key=_total)]
+
+
+def _together(priced: Sequence[tuple[float, Region]], cost: float) -> list[tuple[float, Region]]:
+    """The best edits that touch different components, their prices less what they cost together, in proportion."""
+    chosen: list[tuple[float, Region]] = []
     seen: set[str] = set()
-    for price, region in priced:
-        names = region.names
-        if price > 0.0 and seen.isdisjoint(names):
-            seen |= names
-            together.append((price, region))
-    total = math.fsum(price for price, _ in together)
-    cost = regime * min(1.0, search.bench.looks / _LONG)
-    share = 1.0 - cost / total if total > 0.0 else 0.0
-    return [search.candidate(region, price * share) for price, region in together]
+    for price, region in sorted(priced, key=lambda entry: -entry[0]):
+        if price > 0.0 and seen.isdisjoint(region.names):
+            seen |= region.names
+            chosen.append((price, region))
+    total = _total(chosen)
+    return [(price * (1.0 - cost / total), region) for price, region in chosen]
+
+
+def _total(priced: Sequence[tuple[float, Region]]) -> float:
+    return math.fsum(price for price, _ in priced) if priced else -math.inf
 
 
 def _shifts(search: Search) -> Iterator[Move]:

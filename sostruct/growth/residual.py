@@ -26,9 +26,10 @@ from jaxtyping import PRNGKeyArray
 
 from sostruct.errors import ConfigError
 from sostruct.growth.base import Evaluate, State
+from sostruct.growth.marks import signature
 from sostruct.growth.regimes import REGIME, recent
 from sostruct.growth.score import AbstractScorer
-from sostruct.growth.search import Effort, Search, belief_network, checked_sorts, signature
+from sostruct.growth.search import Effort, Search, belief_network, checked_sorts
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.surprise import Signals
 

@@ -6,20 +6,19 @@ network's graph, and remembers what it refused for as long as the components tha
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError, GraphError
-from sostruct.graph import AbstractEdit, AddEdge, AddNode, SetParameters, Topology, apply
+from sostruct.graph import AbstractEdit, AddEdge, AddNode, SetParameters, apply
 from sostruct.growth.base import State
+from sostruct.growth.marks import digest, shape, signature
 from sostruct.growth.moves import Move, Moves
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.hgf.components import Component, components, part
@@ -125,7 +124,8 @@ class Search:
         self.parts = bench.components(network.topology)
         self.owner = {name: number for number, one in enumerate(self.parts) for name in one.nodes}
         self.mark = [signature(one.topology, bench.mark) for one in self.parts]
-        self.fitted, self.known = set(state["fitted"]), set(state["known"])
+        self.fitted = set(state["fitted"])
+        self.known: dict[str, int] = dict(state["known"])
         self.refused: dict[str, float] = dict(state["refused"])
         self.asked: dict[str, float] = {}
         self.log_steps = math.log(max(bench.steps, 2))
@@ -135,17 +135,22 @@ class Search:
     @staticmethod
     def nothing() -> State:
         """What is remembered at first."""
-        return {"fitted": [], "known": [], "refused": {}}
+        return {"fitted": [], "known": {}, "refused": {}}
 
     def remembered(self) -> State:
         """What holds as long as components stay as they are."""
         shapes = {shape(one.topology): mark for one, mark in zip(self.parts, self.mark, strict=True)}
-        known = {own for own, mark in shapes.items() if own in self.known or mark in self.fitted}
-        return {"fitted": sorted(self.fitted), "known": sorted(known), "refused": dict(sorted(self.asked.items()))}
+        known = {own: self.known.get(own, 0) + 1 for own in shapes if own in self.known or shapes[own] in self.fitted}
+        return {
+            "fitted": sorted(self.fitted),
+            "known": dict(sorted(known.items())),
+            "refused": dict(sorted(self.asked.items())),
+        }
 
-    def settled(self, move: Move) -> bool:
-        """Whether all components that a move touches have been fitted, over whatever data, since they are there."""
-        return all(shape(self.parts[number].topology) in self.known for number in self._touched(move))
+    def age(self, move: Move) -> int:
+        """For how many looks the components that a move touches have been known, since their numbers were fitted for
+        the first time; 0 where they were not yet."""
+        return min(self.known.get(shape(self.parts[number].topology), 0) for number in self._touched(move))
 
     def parameters(self) -> list[Candidate]:
         """Better parameters, one bundle per component; components without are fitted from now on."""
@@ -192,7 +197,7 @@ class Search:
             touched = self._touched(move)
             if not touched or not ready.issuperset(touched):
                 continue
-            mark = _digest(move.name, *sorted(move.named), *(self.mark[number] for number in touched))
+            mark = digest(move.name, *sorted(move.named), *(self.mark[number] for number in touched))
             if mark in self.refused:
                 self.asked[mark] = self.refused[mark]
                 continue
@@ -248,11 +253,13 @@ class Search:
         return Moves(self.network.topology, self.network.inputs, scale, self._slopes(), self._levels())
 
     def _levels(self) -> dict[str, tuple[float, ...]]:
-        """Where a stream's beliefs began and where they are; a pass over one data set begins where it is expected."""
+        """Where a stream's beliefs began, and over the whole of what is remembered also where they are; a pass over one
+        data set begins where it is expected."""
         if not self.bench.running:
             return {}
         then, now = self.bench.believed, believed(self.network)
-        return {name: (then[name]["mean"], now[name]["mean"]) for name in now if name in then}
+        moments = (then,) if self.bench.recent else (then, now)
+        return {name: tuple(one[name]["mean"] for one in moments) for name in now if name in then}
 
     def _slopes(self) -> dict[tuple[str, str], tuple[float, ...]]:
         """Of every series on every other, in levels and over ten steps."""
@@ -470,24 +477,3 @@ def _stationary(parameters: dict[str, float]) -> dict[str, float]:
 def _variance(steps: NDArray[np.float64]) -> float:
     """Variance of the steps of a series; 1 where none was seen."""
     return max(float(np.var(steps)), 1e-12) if steps.size else 1.0
-
-
-def signature(topology: Topology, data: str) -> str:
-    """Says which graph, with which numbers, over which data."""
-    return _digest(_text(topology), data)
-
-
-@lru_cache(maxsize=1024)
-def shape(topology: Topology) -> str:
-    """Says which graph, whatever its numbers."""
-    nodes = (f"{node.name}:{node.kind}" for node in topology.nodes)
-    return _digest(*nodes, *(":".join(map(str, edge.key)) for edge in topology.edges))
-
-
-@lru_cache(maxsize=1024)
-def _text(topology: Topology) -> str:
-    return topology.to_json()
-
-
-def _digest(*words: str) -> str:
-    return hashlib.blake2b("\0".join(words).encode(), digest_size=8).hexdigest()

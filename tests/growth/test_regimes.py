@@ -16,9 +16,10 @@ from sostruct.growth.base import State
 from sostruct.growth.catalogue import residual
 from sostruct.growth.counterfactual import Pricing
 from sostruct.growth.grid import Grid
+from sostruct.growth.marks import shape
 from sostruct.growth.regimes import recent
 from sostruct.growth.residual import MOVES, Residual
-from sostruct.growth.search import Effort, Search, shape
+from sostruct.growth.search import Effort, Search
 from sostruct.networks.hgf.components import components
 from sostruct.networks.hgf.network import HGF
 from sostruct.structure.compare import compare_beliefs
@@ -48,10 +49,10 @@ def search_over(frame: pd.DataFrame, moves: tuple[str, ...] = MOVES) -> Search:
     return Search(Effort(), moves, after, signals, pricing.bench, known(network))
 
 
-def known(network: HGF) -> State:
+def known(network: HGF, age: int = 8) -> State:
     """The state of a search in which every component of a graph has been fitted."""
     parts = components(network.topology, network.inputs)
-    return Search.nothing() | {"known": sorted(shape(one.topology) for one in parts)}
+    return Search.nothing() | {"known": {shape(one.topology): age for one in parts}}
 
 
 def log_evidence(network: HGF, frame: pd.DataFrame) -> float:

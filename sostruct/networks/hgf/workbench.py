@@ -66,6 +66,7 @@ class Workbench:
         mark: says which data these are.
         running: whether passes continue from the network's beliefs rather than begin afresh. Data then grow, and are
             padded to powers of two so that few lengths are compiled.
+        recent: whether the data are but the recent part of what is remembered.
         looks: how often the data have been looked at while they came.
 
     Raises:
@@ -79,6 +80,7 @@ class Workbench:
         *,
         mark: str = "",
         running: bool = False,
+        recent: bool = False,
         looks: int = 1,
     ) -> None:
         why = unsuitable(network)
@@ -89,7 +91,7 @@ class Workbench:
                 "(accept=counterfactual)."
             )
         self.network, self.mark = network, mark
-        self.running, self.looks = running, looks
+        self.running, self.recent, self.looks = running, recent, looks
         self.inputs = np.asarray(data.inputs, np.float64)
         time_steps = None if data.time_steps is None else np.asarray(data.time_steps, np.float64)
         more = power_of_two(self.steps, _SHORTEST) - self.steps if running else 0
