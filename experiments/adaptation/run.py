@@ -33,7 +33,7 @@ def main() -> None:
     """Runs what is missing, then reports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--seeds", type=_seeds, default=range(110, 120), help="FIRST-LAST; 110-119")
+    parser.add_argument("--seeds", type=_seeds, default=range(120, 130), help="FIRST-LAST; 120-129")
     parser.add_argument("--rules", nargs="+", choices=LEARNERS, default=list(LEARNERS))
     parser.add_argument("--steps", type=int, default=1000, help="rows of each of the three regimes")
     parser.add_argument("--again", nargs="*", choices=LEARNERS, default=[], help="rules whose lines are replaced")

@@ -90,23 +90,18 @@ class Grown(Follower):
 
 
 class Refitted(Follower):
-    """scikit-learn's variational Dirichlet process, fitted anew after every chunk to the last `window` rows.
+    """scikit-learn's variational Dirichlet process, fitted anew after every chunk to the last `window` rows."""
 
-    Its default prior expects a component to be as wide as the data; `informed` has ours instead: diagonal, and a fifth
-    as wide as the first chunk in every dimension.
-    """
-
-    def __init__(self, window: int | None, seed: int, *, informed: bool = False) -> None:
-        self.window, self.seed, self.seen, self.informed = window, seed, np.zeros((0, 0)), informed
-        self.settings: dict[str, Any] = {}
+    def __init__(self, window: int | None, shape: str, seed: int) -> None:
+        self.window, self.shape, self.seed, self.seen = window, shape, seed, np.zeros((0, 0))
         self.model: BayesianGaussianMixture | None = None
 
     def learn(self, chunk: np.ndarray) -> None:
         self.seen = np.concatenate([self.seen, chunk]) if self.seen.size else chunk
         rows = self.seen if self.window is None else self.seen[-self.window :]
-        if self.informed and not self.settings:
-            self.settings = {"covariance_type": "diag", "covariance_prior": (chunk.std(axis=0) / 5.0) ** 2}
-        self.model = BayesianGaussianMixture(n_components=POOL, max_iter=200, random_state=self.seed, **self.settings)
+        self.model = BayesianGaussianMixture(
+            n_components=POOL, covariance_type=self.shape, max_iter=200, random_state=self.seed
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.model.fit(rows)

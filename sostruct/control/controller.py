@@ -16,7 +16,7 @@ from jaxtyping import PRNGKeyArray
 
 from sostruct.errors import ConfigError, GraphError
 from sostruct.graph import AbstractEdit
-from sostruct.growth.base import AbstractGrowthRule, Proposal
+from sostruct.growth.base import AbstractGrowthRule, Proposal, together
 from sostruct.networks.base import AbstractNetwork
 
 
@@ -53,13 +53,7 @@ class Controller:
         Proposals without a price come last, in their order.
         """
         wanted = [proposal for proposal in proposals if proposal.wanted]
-        seen: set[str] = set()
-        taken: list[Proposal] = []
-        for proposal in sorted(wanted, key=_dearest):
-            touched = proposal.touches or {proposal.target}
-            if seen.isdisjoint(touched):
-                seen |= touched
-                taken.append(proposal)
+        taken = together(sorted(wanted, key=_dearest))
         if self.edits_per_epoch is not None and len(taken) > self.edits_per_epoch:
             taken = taken[: self.edits_per_epoch]
         else:

@@ -10,7 +10,7 @@ contract will do.
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,18 @@ class Proposal:
     def edits(self) -> tuple[AbstractEdit, ...]:
         """The edits as a tuple."""
         return edits_of(self.edit)
+
+
+def together(proposals: Iterable[Proposal]) -> list[Proposal]:
+    """Those that touch no node which one before them touches, in their order."""
+    seen: set[str] = set()
+    found: list[Proposal] = []
+    for proposal in proposals:
+        touched = proposal.touches or {proposal.target}
+        if seen.isdisjoint(touched):
+            seen |= touched
+            found.append(proposal)
+    return found
 
 
 class AbstractGrowthRule(abc.ABC):

@@ -49,7 +49,15 @@ def recent(search: Search, regime: float) -> list[Candidate]:
         search: over the recent part.
         regime: nats that another regime costs.
     """
-    every = [*search.moves(), *(_shifts(search) if "parameters" in search.sorts else ())]
+    looks = search.bench.looks
+    priced = _priced(search, [*search.moves(), *(_shifts(search) if "parameters" in search.sorts else ())])
+    old = [entry for entry in priced if search.age(entry[1].move) > looks]
+    both = _together(priced, regime), _together(old, regime * min(1.0, looks / _LONG))
+    return [search.candidate(region, price) for price, region in max(both, key=_total)]
+
+
+def _priced(search: Search, every: Sequence[Move]) -> list[tuple[float, Region]]:
+    """Moves of components whose numbers have been fitted, with their prices."""
     moves = [move for move in every if search.age(move)]
     rivals = Counter(move.name for move in moves)
     regions = [region for region in (search.region(move) for move in moves) if region is not None]
@@ -59,10 +67,7 @@ def recent(search: Search, regime: float) -> list[Candidate]:
         weight = math.log(2.0 * len(rivals) * rivals[region.move.name])
         deep = search.effort.margin if region.move.deep else 0.0
         priced.append((region.gain - weight - deep, region))
-    looks = search.bench.looks
-    old = [entry for entry in priced if search.age(entry[1].move) > looks]
-    both = _together(priced, regime), _together(old, regime * min(1.0, looks / _LONG))
-    return [search.candidate(region, price) for price, region in max(both, key=_total)]
+    return priced
 
 
 def _together(priced: Sequence[tuple[float, Region]], cost: float) -> list[tuple[float, Region]]:

@@ -16,7 +16,7 @@ from jaxtyping import PRNGKeyArray
 
 from sostruct.graph import SetParameters
 from sostruct.growth.accept import AbstractAccept
-from sostruct.growth.base import AbstractGrowthRule, Evaluate, Proposal, State
+from sostruct.growth.base import AbstractGrowthRule, Evaluate, Proposal, State, together
 from sostruct.growth.restraint import AbstractRestraint
 from sostruct.growth.score import AbstractScorer
 from sostruct.growth.trigger import AbstractTrigger
@@ -55,8 +55,7 @@ class GrowthRule(AbstractGrowthRule):
         self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
     ) -> tuple[Sequence[Proposal], State]:
         """Candidates with the verdicts of `accept` and of every restraint, over those data, the whole or a recent part,
-        over which what is wanted gains most. Where that is a recent part, what came before the last of those over which
-        something gains is not to be relied on either."""
+        over which what is wanted gains most."""
         fired, trigger = self.trigger.fire(network, signals, state["trigger"])
         if not fired:
             held = [restraint.rest(own) for restraint, own in zip(self._restraints, state["restraints"], strict=True)]
@@ -68,8 +67,7 @@ class GrowthRule(AbstractGrowthRule):
         best = worth.index(max(worth))
         proposals, scorer, waiting, restrained = considered[best]
         if views[best].since:
-            since = max(view.since for view, (_, nats) in zip(views, worth, strict=True) if nats > 0.0)
-            proposals = [replace(proposal, since=since) for proposal in proposals]
+            proposals = [replace(proposal, since=views[best].since) for proposal in proposals]
         return proposals, {"trigger": trigger, "scorer": scorer, "restraints": restrained, "waiting": waiting}
 
     def _considered(
@@ -93,8 +91,9 @@ class GrowthRule(AbstractGrowthRule):
 
 
 def _worth(proposals: Sequence[Proposal]) -> tuple[bool, float]:
-    """Whether edits of structure are wanted, which go before new numbers, and nats of what is wanted; what has no price
-    adds nothing."""
+    """Whether edits of structure are wanted, which go before new numbers, and nats of the best that can be made
+    together; what has no price adds nothing."""
     wanted = [one for one in proposals if one.wanted]
-    nats = math.fsum(one.nats for one in wanted if not math.isnan(one.nats))
-    return any(not isinstance(edit, SetParameters) for one in wanted for edit in one.edits), nats
+    structural = any(not isinstance(edit, SetParameters) for one in wanted for edit in one.edits)
+    priced = sorted((one for one in wanted if not math.isnan(one.nats)), key=lambda one: -one.nats)
+    return structural, math.fsum(one.nats for one in together(priced))
