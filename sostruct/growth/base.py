@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 from numpy.typing import NDArray
 
+from sostruct.errors import ConfigError
 from sostruct.graph import AbstractEdit, Edits, edits_of
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.surprise import Signals
@@ -91,6 +92,18 @@ class Proposal:
     def edits(self) -> tuple[AbstractEdit, ...]:
         """The edits as a tuple."""
         return edits_of(self.edit)
+
+
+def check_order(network: AbstractNetwork) -> None:
+    """Rows can be held out.
+
+    Raises:
+        ConfigError: the data of this network have no order of steps.
+    """
+    if not network.sequential:
+        raise ConfigError(
+            "Cannot hold out rows. This is because this network sums its data up before it runs. Try accept=evidence."
+        )
 
 
 def together(proposals: Iterable[Proposal]) -> list[Proposal]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
 from sostruct.graph import AbstractEdit
-from sostruct.growth.base import Evaluate
+from sostruct.growth.base import Evaluate, check_order
 from sostruct.networks.base import AbstractNetwork, AbstractPacked
 from sostruct.networks.hgf.network import HGF
 from sostruct.networks.hgf.workbench import Workbench, unsuitable
@@ -95,11 +95,7 @@ class Pricing(Evaluate):
         Raises:
             ConfigError: the data of this network have no order of steps.
         """
-        if not self.network.sequential:
-            raise ConfigError(
-                "Cannot hold out rows. This is because this network sums its data up before it runs. Try "
-                "accept=evidence."
-            )
+        check_order(self.network)
         steps = max(1, round(share * len(jax.tree.leaves(self.data)[0])))
         some = jax.tree.map(lambda part: part[:steps], self.data)
         return replace(self, data=some, mark=f"{self.mark}:{steps}", narrower=())

@@ -8,12 +8,14 @@ grid's rows with equal weights, and edits share the weight of their sort:
 
 with K the number of sorts times that of edits of the same sort; ln 2 because a component may also stay as it is; and
 20 nats more for deep volatility, as everywhere. Components whose numbers have not been fitted once are left alone: what
-is new is never right at first. Prices
-of edits that touch different components add up: they are one alternative, which pays once for being another regime.
+is new is never right at first. Prices of edits that touch different components add up: they are one alternative, which
+pays once for being another regime.
+
 Were the graph right, numbers included, the exponential of such a sum would be an e-value, of mean 1; the largest over
 all starting points exceeds exp(regime) less often than once in exp(regime) looks on average, however many starting
 points there are (Shin, Ramdas & Rinaldo 2024, "E-detectors: a nonparametric framework for sequential change
-detection", arXiv 2203.03532).
+detection", arXiv 2203.03532). Three things make this a guide and no guarantee: numbers are estimates, the filter is an
+approximation wherever volatility is hidden, and of many pairs of nodes those are tried whose errors go together.
 """
 
 from __future__ import annotations

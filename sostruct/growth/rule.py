@@ -16,7 +16,7 @@ from jaxtyping import PRNGKeyArray
 
 from sostruct.graph import SetParameters
 from sostruct.growth.accept import AbstractAccept
-from sostruct.growth.base import AbstractGrowthRule, Evaluate, Proposal, State, together
+from sostruct.growth.base import AbstractGrowthRule, Evaluate, Proposal, State, check_order, together
 from sostruct.growth.restraint import AbstractRestraint
 from sostruct.growth.score import AbstractScorer
 from sostruct.growth.trigger import AbstractTrigger
@@ -43,7 +43,13 @@ class GrowthRule(AbstractGrowthRule):
         return tuple(cast(Sequence[AbstractRestraint], self.restraints))
 
     def init(self, network: AbstractNetwork) -> State:
-        """The states of the parts."""
+        """The states of the parts.
+
+        Raises:
+            ConfigError: a part cannot work with the network.
+        """
+        if self.accept.seen < 1.0:
+            check_order(network)
         return {
             "trigger": self.trigger.init(),
             "scorer": self.scorer.init(network),
@@ -67,7 +73,7 @@ class GrowthRule(AbstractGrowthRule):
         best = worth.index(max(worth))
         proposals, scorer, waiting, restrained = considered[best]
         if views[best].since:
-            proposals = [replace(proposal, since=views[best].since) for proposal in proposals]
+            proposals = [_of_late(proposal, views[best].since) for proposal in proposals]
         return proposals, {"trigger": trigger, "scorer": scorer, "restraints": restrained, "waiting": waiting}
 
     def _considered(
@@ -88,6 +94,12 @@ class GrowthRule(AbstractGrowthRule):
     def waiting(self, state: State) -> bool:
         """True while the trigger has yet to fire or a restraint holds back something it will let go."""
         return bool(state["waiting"])
+
+
+def _of_late(proposal: Proposal, since: int) -> Proposal:
+    """The proposal as one that ends the past."""
+    reason = f"{proposal.reason}; the past is over" if proposal.wanted else proposal.reason
+    return replace(proposal, since=since, reason=reason)
 
 
 def _worth(proposals: Sequence[Proposal]) -> tuple[bool, float]:

@@ -17,7 +17,7 @@ from sostruct.growth.moves import Move, Moves
 from sostruct.growth.random_structure import ADDITIONS, RandomStructure
 from sostruct.growth.residual import MOVES, Residual
 from sostruct.growth.rule import GrowthRule
-from sostruct.growth.score import AbstractScorer
+from sostruct.growth.score import AbstractScorer, Evidence
 from sostruct.growth.search import Effort, Search
 from sostruct.growth.trigger import Every
 from sostruct.networks.hgf.builders import bare_hgf
@@ -230,3 +230,5 @@ def test_settings_and_networks_that_do_not_fit_are_refused() -> None:
         _ = pricing.bench
     with pytest.raises(ConfigError, match="hold out"):
         pricing.first(0.5)
+    with pytest.raises(ConfigError, match="hold out"):
+        GrowthRule(Every(1), Evidence(), HeldOut()).init(lagged)
