@@ -12,6 +12,7 @@ from experiments.common import markdown_table, mean_and_error, versions, version
 
 WITHIN = (100, 200, 300)
 AHEAD = (100, 200, 300)
+TOLD = 30
 CHANGES = ("first regime", "change", "return")
 MOST_STEPS, LEAST_WORTH = 200, 0.1
 Row = dict[str, str]
@@ -137,6 +138,12 @@ def known(lines: pd.DataFrame, kind: str) -> list[Row]:
             nats = mine.loc[mine["rows"] == start + after, "nats"]
             row[f"after {after} rows: median"] = f"{nats.median():.0f}"
             row[f"{after}: least"] = f"{nats.min():.0f}"
+        grown = lines[(lines["kind"] == kind) & (lines["rule"] == "residual")]
+        followed = delays(grown, regime, "f1") <= MOST_STEPS
+        told = mine.loc[mine["rows"] == start + MOST_STEPS, "nats"].to_numpy() >= TOLD
+        if len(followed) == len(told):
+            row[f"followed within {MOST_STEPS}, of {TOLD} nats or more by then"] = _share(followed[told])
+            row["of less"] = _share(followed[~told])
         rows.append(row)
     return rows
 
