@@ -32,7 +32,12 @@ class AbstractScorer(abc.ABC):
     def score(
         self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
     ) -> tuple[Sequence[Candidate], State]:
-        """Candidates of every target, best first, and the state after them."""
+        """Candidates of every target, best first, and the state after them.
+
+        On a stream this is asked over the whole of what is remembered and over its recent parts (`evaluate.since` above
+        0), each with the same state. What a recent part asks for ends the past: a scorer that does not charge for that
+        (`regimes.py`) returns nothing there.
+        """
 
 
 @final
