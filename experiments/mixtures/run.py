@@ -118,7 +118,7 @@ def followed(stream: Stream, method: str, follower: Follower, seconds: float = 0
 def main() -> None:
     """Follows all streams with all methods, prints and writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=seed_range, default=range(10), help="FIRST:END (0:10)")
+    parser.add_argument("--seeds", type=seed_range, default=range(100, 110), help="FIRST:END (100:110)")
     parser.add_argument("--no-peers", action="store_true", help="leave out pyhgf, which has its own environment")
     parser.add_argument("--no-write", action="store_true", help="leave results/reference/ as it is")
     choice = parser.parse_args()
