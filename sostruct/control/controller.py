@@ -85,15 +85,15 @@ def made(
     except GraphError:
         for one in taken:
             network.edited(one.edits, key=key)
-    together: list[Proposal] = []
+    fitting: list[Proposal] = []
     for one in sorted(taken, key=_dearest):
         try:
-            network.edited(_edits([*together, one]), key=key)
+            network.edited(_edits([*fitting, one]), key=key)
         except GraphError:
             continue
-        together.append(one)
-    lost = [_lost(one) for one in taken if all(one is not other for other in together)]
-    return network.edited(_edits(together), key=key), together, lost
+        fitting.append(one)
+    lost = [_lost(one) for one in taken if all(one is not other for other in fitting)]
+    return network.edited(_edits(fitting), key=key), fitting, lost
 
 
 def _edits(proposals: Sequence[Proposal]) -> tuple[AbstractEdit, ...]:

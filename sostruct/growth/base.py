@@ -10,9 +10,9 @@ contract will do.
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from jaxtyping import PRNGKeyArray
@@ -25,6 +25,8 @@ from sostruct.surprise import Signals
 
 if TYPE_CHECKING:
     from sostruct.networks.hgf.workbench import Workbench
+
+Edited = TypeVar("Edited")
 
 State = dict[str, Any]
 
@@ -106,16 +108,20 @@ def check_order(network: AbstractNetwork) -> None:
         )
 
 
-def together(proposals: Iterable[Proposal]) -> list[Proposal]:
+def disjoint(ordered: Iterable[Edited], touched: Callable[[Edited], frozenset[str]]) -> list[Edited]:
     """Those that touch no node which one before them touches, in their order."""
     seen: set[str] = set()
-    found: list[Proposal] = []
-    for proposal in proposals:
-        touched = proposal.touches or {proposal.target}
-        if seen.isdisjoint(touched):
-            seen |= touched
-            found.append(proposal)
+    found: list[Edited] = []
+    for one in ordered:
+        if seen.isdisjoint(touched(one)):
+            seen |= touched(one)
+            found.append(one)
     return found
+
+
+def together(proposals: Iterable[Proposal]) -> list[Proposal]:
+    """Those that can be made together, the first going before the others."""
+    return disjoint(proposals, lambda proposal: proposal.touches or frozenset({proposal.target}))
 
 
 class AbstractGrowthRule(abc.ABC):

@@ -25,6 +25,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from sostruct.graph import SetParameters
+from sostruct.growth.base import disjoint
 from sostruct.growth.moves import Move
 from sostruct.growth.search import Region, Search
 from sostruct.networks.base import Candidate
@@ -74,12 +75,8 @@ def _priced(search: Search, every: Sequence[Move]) -> list[tuple[float, Region]]
 
 def _together(priced: Sequence[tuple[float, Region]], cost: float) -> list[tuple[float, Region]]:
     """The best edits that touch different components, their prices less what they cost together, in proportion."""
-    chosen: list[tuple[float, Region]] = []
-    seen: set[str] = set()
-    for price, region in sorted(priced, key=lambda entry: -entry[0]):
-        if price > 0.0 and seen.isdisjoint(region.names):
-            seen |= region.names
-            chosen.append((price, region))
+    worth = sorted((entry for entry in priced if entry[0] > 0.0), key=lambda entry: -entry[0])
+    chosen = disjoint(worth, lambda entry: entry[1].names)
     total = _total(chosen)
     return [(price * (1.0 - cost / total), region) for price, region in chosen]
 

@@ -11,7 +11,8 @@ import pytest
 from scipy.special import logsumexp
 
 import sostruct as ss
-from sostruct.graph import SetParameters, apply
+from sostruct.graph import AddEdge, AddNode, Edge, SetParameters, apply
+from sostruct.growth.anatomy import Anatomy
 from sostruct.growth.base import State
 from sostruct.growth.catalogue import residual
 from sostruct.growth.counterfactual import Pricing
@@ -40,13 +41,13 @@ def walk(seed: int, rows: int = ROWS, factor: float = 1.0) -> pd.DataFrame:
     return pd.DataFrame(values, columns=["a", "b"])
 
 
-def search_over(frame: pd.DataFrame, moves: tuple[str, ...] = MOVES) -> Search:
+def search_over(frame: pd.DataFrame, moves: tuple[str, ...] = MOVES, looks: int = 8, age: int = 8) -> Search:
     network = filter_of("a", "b")
     data = network.prepare(frame)
     after, signals = network.epoch(data, key=KEY)
     assert isinstance(after, HGF)
-    pricing = Pricing(network, data, KEY, "recent", running=True, since=1, looks=8)
-    return Search(Effort(), moves, after, signals, pricing.bench, known(network))
+    pricing = Pricing(network, data, KEY, "recent", running=True, since=1, looks=looks)
+    return Search(Effort(), moves, after, signals, pricing.bench, known(network, age))
 
 
 def known(network: HGF, age: int = 8) -> State:
@@ -100,6 +101,33 @@ def test_where_nothing_changes_prices_are_e_values() -> None:
         assert share <= expected + 3.0 * math.sqrt(expected * (1.0 - expected) / len(totals)), nats
     changed = [sum(one.nats for one in recent(search_over(walk(seed, factor=3.0)), 0.0)) for seed in range(10)]
     assert np.median(changed) > 7.0
+
+
+def test_what_outlived_a_regime_is_cheaper_to_doubt_while_little_is_remembered() -> None:
+    frame = walk(0, factor=3.0)
+
+    def total(looks: int, age: int) -> float:
+        return sum(one.nats for one in recent(search_over(frame, SINGLE, looks, age), 8.0))
+
+    full = total(8, 8)
+    assert total(2, 2) == pytest.approx(full), "what came with these rows pays in full"
+    assert total(2, 3) == pytest.approx(full + 8.0 - 2.0), "a quarter of it with two chunks of eight"
+    assert total(9, 10) == pytest.approx(full)
+
+
+def test_children_of_a_parent_that_goes_may_stay_where_it_had_brought_them() -> None:
+    graph = apply(
+        filter_of("a", "b").topology,
+        [AddNode("v", "continuous", {"autoconnection": 0.9})]
+        + [AddEdge(Edge("v", f"{name}_state", "volatility", strength=size)) for name, size in (("a", 1.0), ("b", 0.1))],
+    )
+    anatomy = Anatomy(graph, ("a", "b"), {"v": (-3.0, 1.0, -3.0)})
+    tonic = ("a_state", "tonic_volatility"), ("b_state", "tonic_volatility")
+    assert anatomy.left(graph.children("v")) == [
+        {tonic[0]: -4.0, tonic[1]: -1.3},
+        {tonic[0]: 0.0},
+    ]
+    assert Anatomy(graph, ("a", "b")).left(graph.children("v")) == []
 
 
 @pytest.mark.parametrize("scorer", [Residual(), Grid()])
