@@ -6,23 +6,37 @@ as they were before the chunk.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, final
 
+import jax
 import pandas as pd
+from jaxtyping import PRNGKeyArray
 
 import sostruct as ss
-from sostruct.graph import SetParameters
-from sostruct.growth.accept import PositiveEvidence
+from experiments.structure.learners import ADDITIONS
+from sostruct.graph import AbstractEdit, SetParameters
+from sostruct.growth.accept import Always, PositiveEvidence
+from sostruct.growth.base import Evaluate, Proposal, State
+from sostruct.growth.random_structure import RandomStructure
 from sostruct.growth.residual import Residual
+from sostruct.growth.restraint import AbstractRestraint
 from sostruct.growth.rule import GrowthRule
+from sostruct.growth.score import AbstractScorer
 from sostruct.growth.trigger import Every
+from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.structure.compare import compare_beliefs
+from sostruct.surprise import Signals
 from sostruct.tasks.regimes import Regime, RegimeSwitch
 
 CHUNK, LIMIT = 50, 1000
-LEARNERS = ("residual", "parameters", "fixed", "late", "oracle")
+PACE = 10
+"""Chunks from one addition of a control to the next: about as many edits as growth by residuals makes."""
+
+LEARNERS = ("residual", "every", "random", "parameters", "fixed", "late", "oracle")
 
 
 class Line(NamedTuple):
@@ -70,9 +84,15 @@ def followed(task: RegimeSwitch, seed: int, rule: str) -> list[Line]:
     bare = ss.HGF(loaded.start, schedule="packed")
     match rule:
         case "residual":
-            steps = streamed(bare, Residual(), chunks)
+            steps = streamed(bare, GrowthRule(Every(1), Residual(), PositiveEvidence()), chunks)
+        case "every":
+            additions = Whole(Residual(moves=("parameters", *ADDITIONS)))
+            steps = streamed(bare, GrowthRule(Every(1), additions, Always(), (Paced(PACE),)), chunks, seed, 1)
+        case "random":
+            steps = streamed(bare, GrowthRule(Every(1), RandomStructure(), Always(), (Paced(PACE),)), chunks, seed, 1)
         case "parameters":
-            steps = streamed(bare, Residual(moves=("parameters",)), chunks)
+            parameters = Residual(moves=("parameters",))
+            steps = streamed(bare, GrowthRule(Every(1), parameters, PositiveEvidence()), chunks)
         case "fixed":
             steps = told(regimes[:1], chunks)
         case "late":
@@ -102,16 +122,68 @@ def followed(task: RegimeSwitch, seed: int, rule: str) -> list[Line]:
     return lines
 
 
-def streamed(network: ss.HGF, scorer: Residual, chunks: list[pd.DataFrame]) -> Iterator[Step]:
+@final
+@dataclass(frozen=True)
+class Whole(AbstractScorer):
+    """A scorer that looks at the whole of what is remembered only."""
+
+    scorer: AbstractScorer
+
+    def init(self, network: AbstractNetwork) -> State:
+        """The scorer's."""
+        return self.scorer.init(network)
+
+    def score(
+        self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
+    ) -> tuple[Sequence[Candidate], State]:
+        """Nothing over recent parts."""
+        if evaluate.since:
+            return (), state
+        return self.scorer.score(network, signals, state, evaluate=evaluate, key=key)
+
+
+@final
+@dataclass(frozen=True)
+class Paced(AbstractRestraint):
+    """The best priced edit of structure after every `chunks` chunks, whatever its price; parameters are free."""
+
+    chunks: int
+
+    def init(self) -> State:
+        """No chunk seen."""
+        return {"since": 0}
+
+    def hold(
+        self, proposals: Sequence[Proposal], network: AbstractNetwork, state: State
+    ) -> tuple[Sequence[Proposal], bool, State]:
+        """Lets one pass when it is time and none waits for parameters."""
+        since = state["since"] + 1
+        wanted = [one for one in proposals if _structural(one.edits) and math.isfinite(one.nats)]
+        due = since >= self.chunks and wanted
+        chosen = max(wanted, key=lambda one: one.nats) if due else None
+        held = [
+            replace(one, wanted=False, reason="not its turn") if _structural(one.edits) and one is not chosen else one
+            for one in proposals
+        ]
+        return held, True, {"since": 0 if chosen is not None else since}
+
+    def rest(self, state: State) -> State:
+        """Time passes."""
+        return {"since": state["since"] + 1}
+
+
+def streamed(
+    network: ss.HGF, rule: GrowthRule, chunks: list[pd.DataFrame], seed: int = 0, waves: int = 4
+) -> Iterator[Step]:
     """Growth, or fitting alone, on a live stream."""
-    live = ss.stream(network, ss.Controller(GrowthRule(Every(1), scorer, PositiveEvidence())), limit=LIMIT)
+    live = ss.stream(network, ss.Controller(rule), limit=LIMIT, key=jax.random.key(seed))
     for number, chunk in enumerate(chunks):
-        live.observe(chunk)
+        live.observe(chunk, waves=waves)
         assert live.signals is not None
         assert live.stream is not None
         assert isinstance(live.network, ss.HGF)
         made = [entry for entry in live.journal if entry.accepted and entry.epoch == number]
-        structural = sum(any(not isinstance(edit, SetParameters) for edit in entry.edits) for entry in made)
+        structural = sum(_structural(entry.edits) for entry in made)
         surprise = -float(live.signals.evidence) / len(chunk)
         yield Step(live.network, surprise, structural, sum(live.stream.lengths))
 
@@ -129,3 +201,7 @@ def told(regimes: tuple[Regime, ...], chunks: list[pd.DataFrame]) -> Iterator[St
         network = network.with_state(beliefs.last)
         seen += len(chunk)
         yield Step(network, -float(beliefs.log_evidence) / len(chunk))
+
+
+def _structural(edits: Sequence[AbstractEdit]) -> bool:
+    return any(not isinstance(edit, SetParameters) for edit in edits)

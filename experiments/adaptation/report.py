@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from experiments.adaptation.learners import CHUNK, LEARNERS, LIMIT
+from experiments.adaptation.learners import CHUNK, LEARNERS, LIMIT, PACE
 from experiments.common import markdown_table, mean_and_error, versions, versions_line, with_error, write_markdown
 
 WITHIN = (100, 200, 300)
@@ -41,6 +41,13 @@ def report(table: Path, target: Path) -> None:
             "throughout. *late*: the true graph of the regime before. *oracle*: each regime's graph with true "
             "parameters from its first row. Mean over seeds, with "
             "standard error.",
+        ),
+        (
+            "Beside the controls",
+            [row for kind in kinds for row in controlled(lines, kind)],
+            f"*every*: the best-scored addition every {PACE} chunks, whatever its price. *random*: one drawn uniformly "
+            "instead, fitted likewise. Their parameters follow as those of growth by residuals. *equal*: share of all "
+            "chunks with the regime's graph.",
         ),
         (
             "What can be known by then?",
@@ -97,6 +104,31 @@ def following(lines: pd.DataFrame, kind: str) -> list[Row]:
                 **{f"parents within {rows}": _share(there <= rows) for rows in WITHIN},
                 "equal since": f"{np.mean(since):.2f}",
                 "edits": f"{own[own['regime'] == regime].groupby('seed')['edits'].sum().mean():.1f}",
+            }
+        )
+    return rows
+
+
+def controlled(lines: pd.DataFrame, kind: str) -> list[Row]:
+    """A row per learner whose graph changes."""
+    rows = []
+    for rule in ("residual", "every", "random"):
+        own = lines[(lines["kind"] == kind) & (lines["rule"] == rule)]
+        if not len(own):
+            continue
+        after = np.concatenate([delays(own, regime, "f1") for regime in (1, 2)])
+        seeds = own.groupby("seed")
+        rows.append(
+            {
+                "parent": kind,
+                "rule": rule,
+                "seeds": str(own["seed"].nunique()),
+                f"changes followed within {MOST_STEPS}": _share(after <= MOST_STEPS),
+                "equal": f"{(own['f1'] == 1.0).mean():.2f}",
+                "edge F1": f"{own['f1'].mean():.3f}",
+                "hidden F1": f"{own['hidden_f1'].mean():.3f}",
+                "surprise": with_error(*mean_and_error(seeds["surprise"].mean())),
+                "edits": f"{seeds['edits'].sum().mean():.1f}",
             }
         )
     return rows

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
@@ -24,9 +23,9 @@ from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
 
+import sostruct as ss
 from experiments.common import ROOT, child_environment
 from sostruct.growth.catalogue import crp
-from sostruct.growth.counterfactual import Pricing
 from sostruct.networks.mixture.network import MixtureNetwork
 
 LEAST = 0.02
@@ -59,25 +58,17 @@ class Follower(ABC):
 
 
 class Grown(Follower):
-    """Ours: every chunk is an epoch from where the statistics stand, repeated while an edit pays."""
+    """Ours: a live stream that remembers the last `window` rows, every chunk observed once."""
 
-    def __init__(self, first: np.ndarray, memory: float | None) -> None:
+    def __init__(self, first: np.ndarray, memory: float | None, window: int) -> None:
         frame = pd.DataFrame(first, columns=[f"x{number}" for number in range(first.shape[1])])
         self.network = MixtureNetwork.suited(frame, memory=memory)
-        self.rule, self.key, self.edits = crp(), jax.random.key(0), 0
+        self.live = ss.stream(self.network, ss.Controller(crp()), limit=window)
 
     def learn(self, chunk: np.ndarray) -> None:
-        data, state = self.network.prepare(chunk), self.rule.init(self.network)
-        while True:
-            after, signals = self.network.epoch(data, key=self.key)
-            pricing = Pricing(self.network, data, self.key, running=True)
-            proposals, state = self.rule.propose(after, signals, state, evaluate=pricing, key=self.key)
-            wanted = [proposal for proposal in proposals if proposal.wanted]
-            if not wanted:
-                break
-            self.network = self.network.edited(wanted[0].edits, key=self.key)
-            self.edits += 1
-        self.network = after
+        self.live.observe(chunk)
+        assert isinstance(self.live.network, MixtureNetwork)
+        self.network = self.live.network
 
     def count(self) -> int:
         return len(self.network.components)
@@ -90,18 +81,23 @@ class Grown(Follower):
 
 
 class Refitted(Follower):
-    """scikit-learn's variational Dirichlet process, fitted anew after every chunk to the last `window` rows."""
+    """scikit-learn's variational Dirichlet process, fitted anew after every chunk to the last `window` rows.
 
-    def __init__(self, window: int | None, shape: str, seed: int) -> None:
-        self.window, self.shape, self.seed, self.seen = window, shape, seed, np.zeros((0, 0))
+    Its default prior expects a component to be as wide as the data; `informed` has ours instead: diagonal, and a fifth
+    as wide as the first chunk in every dimension.
+    """
+
+    def __init__(self, window: int | None, seed: int, *, informed: bool = False) -> None:
+        self.window, self.seed, self.seen, self.informed = window, seed, np.zeros((0, 0)), informed
+        self.settings: dict[str, Any] = {}
         self.model: BayesianGaussianMixture | None = None
 
     def learn(self, chunk: np.ndarray) -> None:
         self.seen = np.concatenate([self.seen, chunk]) if self.seen.size else chunk
         rows = self.seen if self.window is None else self.seen[-self.window :]
-        self.model = BayesianGaussianMixture(
-            n_components=POOL, covariance_type=self.shape, max_iter=200, random_state=self.seed
-        )
+        if self.informed and not self.settings:
+            self.settings = {"covariance_type": "diag", "covariance_prior": (chunk.std(axis=0) / 5.0) ** 2}
+        self.model = BayesianGaussianMixture(n_components=POOL, max_iter=200, random_state=self.seed, **self.settings)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.model.fit(rows)

@@ -128,10 +128,11 @@ def main() -> None:
     rows = []
     for stream in every:
         first, before = stream.points[:CHUNK], len(rows)
-        rows.append(followed(stream, "sostruct", Grown(first, MEMORY)))
-        rows.append(followed(stream, "scikit-learn, all rows", Refitted(None, "full", stream.seed)))
-        rows.append(followed(stream, f"scikit-learn, last {WINDOW}", Refitted(WINDOW, "full", stream.seed)))
-        rows.append(followed(stream, f"scikit-learn, last {WINDOW}, diagonal", Refitted(WINDOW, "diag", stream.seed)))
+        rows.append(followed(stream, "sostruct", Grown(first, MEMORY, WINDOW)))
+        for window, name in ((None, "all rows"), (WINDOW, f"last {WINDOW}")):
+            for informed, prior in ((False, ""), (True, ", our prior")):
+                refitted = Refitted(window, stream.seed, informed=informed)
+                rows.append(followed(stream, f"scikit-learn, {name}{prior}", refitted))
         if answers is not None and stream.dims == 1:
             own = answers.streams[stream.name]
             for least in (LEAST, 0.05):
@@ -152,9 +153,11 @@ def main() -> None:
         markdown_table(by_condition),
         "By number of clusters, all conditions in two dimensions:",
         markdown_table(by_number),
-        f"sostruct: `MixtureNetwork.suited(first chunk, memory={MEMORY:g})` with the rule `crp`, the same settings "
-        "throughout. scikit-learn: BayesianGaussianMixture with 12 components, refitted after every chunk, its density "
-        'that of the expected parameters. pyhgf: the node "dp-state" with 12 parents "ef-state", at its defaults, in '
+        f"sostruct: `MixtureNetwork.suited(first chunk, memory={MEMORY:g})` with the rule `crp`, every chunk observed "
+        f"once by `ss.stream(limit={WINDOW})`, the same settings throughout. scikit-learn: BayesianGaussianMixture "
+        "with 12 components, refitted after every chunk, its density "
+        "that of the expected parameters; by default it expects a component to be as wide as the data, with our prior "
+        'diagonal and a fifth as wide. pyhgf: the node "dp-state" with 12 parents "ef-state", at its defaults, in '
         "units of a cluster's standard deviation. Of the fixed pools, components with more than 2 % of the points "
         "count as clusters (pyhgf's also with more than 5 %). pyhgf's node takes one number per step, activates "
         "components and never merges or removes them, and reports no predictive density.",

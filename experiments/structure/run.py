@@ -54,7 +54,7 @@ FIELDS = (
     "spurious",
     "code",
 )
-_RULE = ("anatomy", "marks", "moves", "random_structure", "residual", "search")
+_RULE = ("anatomy", "marks", "moves", "random_structure", "region", "residual", "search")
 _MAPPINGS = 30_000
 """Memory mappings of this process from which compiled programs are forgotten: a process may have 65,530."""
 

@@ -89,7 +89,7 @@ class Run:
     recorder: Recorder | None = field(default=None, repr=False)
     stream: Stream | None = field(default=None, repr=False)
 
-    def observe(self, chunk: Any, *, on_epoch: Callable[[EpochReport], None] | None = None) -> Run:
+    def observe(self, chunk: Any, *, waves: int = 4, on_epoch: Callable[[EpochReport], None] | None = None) -> Run:
         """Goes on with the next rows of a live stream: one epoch over them, and edits where they are worth it.
 
         Evidence accumulates: edits are priced over all rows that are remembered (`Stream`), those of the run before the
@@ -99,15 +99,19 @@ class Run:
 
         Args:
             chunk: rows as `network.prepare` takes them, in the order of time.
+            waves: how often edits may follow after one chunk: what an edit makes possible, or reveals, does not wait
+                for the next. To the growth rule, a wave that follows edits is another epoch.
             on_epoch: called after the epoch.
 
         Returns:
             This run, with network, journal, history and signals as they are now.
 
         Raises:
-            ConfigError: the network cannot follow a stream.
+            ConfigError: the network cannot follow a stream, or there is to be no wave.
             DataError: the chunk cannot be used; nothing has changed then.
         """
+        if waves < 1:
+            raise ConfigError(f"Cannot edit in {waves} waves. This is because it is a count. Try 1 or more.")
         data = self.network.prepare(getattr(chunk, "frame", chunk))
         if self.stream is None:
             self.stream = _following(self)
@@ -115,17 +119,7 @@ class Run:
         nodes = self.network.nodes
         signals = self.stream.take(data, own)
         self.history.record(nodes, signals)
-        pricing = self.stream.pricing(own, str(self.epochs))
-        growth = self.controller.growth
-        proposals, rule = growth.propose(self.stream.network, signals, self.rule, evaluate=pricing, key=own)
-        taken, refused = self.controller.settle(proposals)
-        if taken:
-            since = taken[0].since
-            begun, taken, lost = made(self.stream.starts[since], taken, own)
-            self.stream.replay(begun, self.stream.chunks[since:], own)
-            refused = [*refused, *lost]
-        entries = [_entry(self.epochs, one, True) for one in taken]
-        entries += [_entry(self.epochs, one, False) for one in refused]
+        entries, rule = self._waves(waves, own)
         self.journal.extend(entries)
         self.network, self.data, self.signals, self.rule = self.stream.network, data, signals, rule
         self.epochs, self.settled = self.epochs + 1, False
@@ -136,9 +130,30 @@ class Run:
         self.history.forget(_REMEMBERED)
         self.journal.forget(_REMEMBERED)
         if on_epoch is not None:
-            edges = len(self.network.topology.edges)
-            on_epoch(EpochReport(self.epochs - 1, self.epochs, self.history.total(self.epochs - 1), len(taken), edges))
+            edges, count = len(self.network.topology.edges), sum(entry.accepted for entry in entries)
+            on_epoch(EpochReport(self.epochs - 1, self.epochs, self.history.total(self.epochs - 1), count, edges))
         return self
+
+    def _waves(self, waves: int, key: PRNGKeyArray) -> tuple[list[Entry], State]:
+        """Edits after a chunk, wave by wave: journal entries, and the rule's state."""
+        assert self.stream is not None
+        rule = self.rule
+        entries: list[Entry] = []
+        for wave in range(waves):
+            pricing = self.stream.pricing(key, str(self.epochs) if wave == 0 else f"{self.epochs}.{wave}")
+            network, signals = self.stream.network, self.stream.signals[-1]
+            proposals, rule = self.controller.growth.propose(network, signals, rule, evaluate=pricing, key=key)
+            taken, refused = self.controller.settle(proposals)
+            if taken:
+                since = taken[0].since
+                begun, taken, lost = made(self.stream.starts[since], taken, key)
+                self.stream.replay(begun, self.stream.chunks[since:], key)
+                refused = [*refused, *lost]
+            entries += [_entry(self.epochs, one, True) for one in taken]
+            entries += [_entry(self.epochs, one, False) for one in refused]
+            if not taken:
+                break
+        return entries, rule
 
     def graph_at(self, epoch: int) -> nx.MultiDiGraph:
         """The graph after the edits of this epoch and those before it, for networkx; -1 gives the start."""

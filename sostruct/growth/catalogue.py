@@ -1,6 +1,7 @@
 """The rules by name: surprise-driven growth and the controls it must beat.
 
 `evidence` is for lagged networks, `residual` and `counterfactual` are for belief networks, `crp` for mixtures.
+`aged` and `dormant` grow as `residual` does and control for how it prunes.
 Each control differs from `evidence` in the part it controls for: `random` in where, `every` in when and accept, `none`
 in everything. Controls that cannot say when to stop are given a budget of parents per target.
 """
@@ -15,8 +16,10 @@ from sostruct.growth.crp import CRP
 from sostruct.growth.grid import Grid
 from sostruct.growth.residual import Residual
 from sostruct.growth.restraint import Budget
+from sostruct.growth.retirement import Aged, Dormant
 from sostruct.growth.rule import GrowthRule
 from sostruct.growth.score import Evidence, Random
+from sostruct.growth.several import Several
 from sostruct.growth.trigger import Every, Never
 
 
@@ -34,6 +37,20 @@ def residual(threshold: float = 1e-6) -> GrowthRule:
 def counterfactual(threshold: float = 1e-6) -> GrowthRule:
     """Belief networks: every edit on a grid of parameters, side by side, and nothing new fitted."""
     return GrowthRule(Every(1), Grid(), PositiveEvidence(threshold))
+
+
+def aged(epochs: int = 20) -> Several:
+    """Belief networks: growth by errors, and parents that go by age in place of their price."""
+    return Several((_without_prunes(), GrowthRule(Every(1), Aged(epochs), Always())))
+
+
+def dormant(effect: float = 0.1) -> Several:
+    """Belief networks: growth by errors, and parents that go when they do little, in place of their price."""
+    return Several((_without_prunes(), GrowthRule(Every(1), Dormant(effect), Always())))
+
+
+def _without_prunes() -> GrowthRule:
+    return GrowthRule(Every(1), Residual(without=("prune",)), PositiveEvidence())
 
 
 def random(parents: int = 2) -> GrowthRule:

@@ -27,7 +27,8 @@ from collections.abc import Iterator, Sequence
 from sostruct.graph import SetParameters
 from sostruct.growth.base import disjoint
 from sostruct.growth.moves import Move
-from sostruct.growth.search import Region, Search
+from sostruct.growth.region import Region
+from sostruct.growth.search import Search
 from sostruct.networks.base import Candidate
 from sostruct.networks.hgf.fitting import free_knobs, value_of
 from sostruct.networks.hgf.workbench import Knob

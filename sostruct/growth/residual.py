@@ -5,15 +5,18 @@ other call for a volatility parent, autocorrelated value errors d for a drift, e
 a parent they share. Patterns only order the candidates. What counts is the gain in the joint evidence of the components
 that an edit touches, with the parameters of its neighbourhood fitted, less what it costs:
 
-    price = log p(data | after, fitted) - log p(data | before, fitted) - 1/2 ln T (free parameters added) - ln K
+    price = log p(data | after, fitted) - log p(data | before, fitted) - cost(after) + cost(before) - ln K
 
-with T steps (Schwarz 1978) and K the number of sorts of candidates times that of candidates of the same sort: the best
-of K is the best by chance, too. What only takes away pays no ln K: it gives back what an addition paid.
-A mis-set tonic volatility looks like a missing parent, so parameters come first: no structure is priced on a component
-whose parameters are not at their best.
+with K the number of sorts of candidates times that of candidates of the same sort: the best of K is the best by chance,
+too. A number that is fitted costs 1/2 ln T over T steps (Schwarz 1978); the numbers of hidden parents, of which a prior
+knows how large they may be, cost what Laplace's approximation says (`networks/hgf/plausible.py`), and fits maximize the
+posterior. What only takes away gives back the ln K that an addition paid. A mis-set tonic volatility looks like a
+missing parent, so parameters come first: no structure is priced on a component whose parameters are not at their best.
 
-On a stream, every chunk is another look, and the best of L looks costs ln L. What only the recent part of a stream
-asks for is priced another way (`regimes.py`).
+On a stream, every chunk is another look, and the best of L looks costs ln L. Every number costs 1/2 ln T there, and
+nothing is given back: a graph that is looked at again and again must hold on to what it has, or quiet spells take
+parents away that the next rows bring back. What only the recent part of a stream asks for is priced another way
+(`regimes.py`).
 """
 
 from __future__ import annotations
@@ -71,6 +74,7 @@ class Residual(AbstractScorer):
         margin: nats that a volatility parent of anything but an input or its state must win by on top.
         tolerance: nats that new parameters must win by.
         regime: nats that the recent part of a stream must be ahead by for the past to be over; see `regimes.py`.
+        without: sorts of edits that are not considered after all.
 
     Raises:
         ConfigError: a setting is not one there is.
@@ -83,9 +87,13 @@ class Residual(AbstractScorer):
     margin: float = 20.0
     tolerance: float = 0.2
     regime: float = REGIME
+    without: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "moves", checked_sorts("moves", self.moves, MOVES))
+        without = checked_sorts("without", self.without, MOVES) if self.without else ()
+        left = tuple(sort for sort in checked_sorts("moves", self.moves, MOVES) if sort not in without)
+        object.__setattr__(self, "moves", checked_sorts("moves", left, MOVES))
+        object.__setattr__(self, "without", without)
         for name in ("pairs", "refined"):
             if getattr(self, name) < 1:
                 raise ConfigError(

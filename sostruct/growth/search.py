@@ -9,26 +9,33 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError, GraphError
-from sostruct.graph import AbstractEdit, AddEdge, AddNode, SetParameters, apply
+from sostruct.graph import apply
 from sostruct.growth.base import State
 from sostruct.growth.marks import digest, shape, signature
 from sostruct.growth.moves import Move, Moves
+from sostruct.growth.region import Region, at_values, has, made, near, settings
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.hgf.components import Component, components, part
-from sostruct.networks.hgf.fitting import Problem, fit, free_knobs, starts, value_of
+from sostruct.networks.hgf.fitting import Fit, Problem, fit, free_knobs, starts, value_of
 from sostruct.networks.hgf.network import HGF
+from sostruct.networks.hgf.plausible import Plausible, complexity
 from sostruct.networks.hgf.workbench import Knob, Trial, Workbench, believed, unsuitable
 from sostruct.surprise import Signals
 
-REMOVALS = frozenset({"prune", "detach", "random walk", "no tonic drift"})
-"""Moves that give back what an addition cost; they are not charged for having been chosen among many."""
+_BACK = {
+    "prune": ("volatility", "noise volatility", "drift", "second state", "shared volatility", "shared drift"),
+    "detach": ("join", "see"),
+    "random walk": ("autoconnection",),
+    "no tonic drift": ("tonic drift",),
+}
+"""Moves that take away, and those that would bring back what they take, which paid for being chosen among many."""
 
 
 SHARED = frozenset({"one state", "shared drift", "shared volatility"})
@@ -80,22 +87,6 @@ def checked_sorts(setting: str, sorts: Sequence[str], known: Sequence[str]) -> t
             "some of them."
         )
     return tuple(sorts)
-
-
-@final
-class Region:
-    """The components that a move touches, before and after it."""
-
-    def __init__(self, before: Sequence[Component], after: Sequence[Component], move: Move) -> None:
-        self.before, self.after, self.move = tuple(before), tuple(after), move
-        self.values: dict[Knob, float] = {}
-        self.gain = -math.inf
-        self.added = sum(len(free_knobs(one)) for one in after) - sum(len(free_knobs(one)) for one in before)
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The nodes of these components."""
-        return frozenset[str]().union(*(one.nodes for one in (*self.before, *self.after)))
 
 
 @final
@@ -170,9 +161,8 @@ class Search:
             if not gain > cost:
                 self.fitted.add(self.mark[number])
                 continue
-            edits = _settings(own, values)
-            after = Component(apply(own.topology, edits), own.inputs)
-            self.fitted.add(signature(after.topology, self.bench.mark))
+            edits = settings(own, values)
+            self.fitted.add(signature(apply(own.topology, edits), self.bench.mark))
             found.append(Candidate(own.inputs[0], edits, gain, own.nodes))
         return found
 
@@ -215,14 +205,20 @@ class Search:
                 moves.setdefault(move.name, []).append(move)
         for name in generator.permutation(sorted(moves)).tolist():
             for place in generator.permutation(len(moves[name])).tolist():
-                move = moves[name][place]
-                region = self.region(move)
-                if region is not None:
-                    self.roughly([region])
-                    self._fit([region])
-                    if math.isfinite(region.gain):
-                        return self.candidate(region, self._price(region, len(moves[name]) * len(moves)))
+                found = self.tried(moves[name][place], math.log(len(moves[name]) * len(moves)))
+                if found is not None:
+                    return found
         return None
+
+    def tried(self, move: Move, choice: float = 0.0) -> Candidate | None:
+        """A move with its neighbourhood fitted; None where it does not fit the graph or the data. `choice` is what it
+        pays, nats, for being one of many."""
+        region = self.region(move)
+        if region is None:
+            return None
+        self.roughly([region])
+        self._fit([region])
+        return self.candidate(region, self._price(region, choice)) if math.isfinite(region.gain) else None
 
     def _every_move(self) -> Iterator[Move]:
         moves = self._anatomy()
@@ -295,7 +291,7 @@ class Search:
         for region in regions:
             grid = self._grid(region.move) if mixed else region.move.grid
             for own in region.after:
-                knobs = tuple(dict.fromkeys(knob for row in grid for knob in row if _has(own, knob)))
+                knobs = tuple(dict.fromkeys(knob for row in grid for knob in row if has(own, knob)))
                 rows = [[row[knob] if knob in row else value_of(own, knob) for knob in knobs] for row in grid]
                 values = (
                     np.unique(np.array(rows, np.float64).reshape(len(rows), len(knobs)), axis=0)
@@ -332,8 +328,7 @@ class Search:
         """The best candidates of every component with their neighbourhoods fitted, until one is worth its price."""
 
         def price(region: Region) -> float:
-            name = region.move.name
-            return self._price(region, 1 if name in REMOVALS else rivals[name] * len(rivals))
+            return self._price(region, _choice(region.move.name, rivals, self.bench.running))
 
         waiting = sorted(regions, key=lambda entry: -price(entry[1]))
         done: list[tuple[str, Region]] = []
@@ -372,21 +367,22 @@ class Search:
                 self.asked[mark] = max(nats, -1e9)
         return candidates
 
-    def _price(self, region: Region, rivals: int) -> float:
-        """What a move is worth with its numbers as they are, less what it costs."""
-        cost = 0.5 * self.log_steps * region.added + math.log(rivals) + self.looks
-        return region.gain - cost - (self.effort.margin if region.move.deep else 0.0)
+    def _price(self, region: Region, choice: float) -> float:
+        """What a move is worth with its numbers as they are, less what it costs; `choice` for being one of many."""
+        numbers = 0.5 * self.log_steps * region.added if region.cost is None else region.cost
+        deep = self.effort.margin if region.move.deep else 0.0
+        return region.gain - numbers - choice - self.looks - deep
 
     def candidate(self, region: Region, nats: float) -> Candidate:
         """The move with its numbers as they are."""
-        return Candidate(region.move.target, _made(region), nats, region.names)
+        return Candidate(region.move.target, made(region), nats, region.names)
 
     def _fit(self, regions: Sequence[Region]) -> None:
         """Fits the numbers of nodes near each move, from the best starting values."""
         wanted, owners = [], []
         for region in regions:
             for own in region.after:
-                knobs = _near(own, region.move)
+                knobs = near(own, region.move)
                 if knobs:
                     wanted.append((own, knobs, region.values))
                     owners.append((id(region), id(own)))
@@ -401,6 +397,18 @@ class Search:
                 else:
                     gain += float(self.bench.evidence([own])[0])
             region.gain = gain if math.isfinite(gain) else -math.inf
+        if not self.bench.running:
+            self._weigh(regions)
+
+    def _weigh(self, regions: Sequence[Region]) -> None:
+        """What the free numbers of regions cost more, or less, than those that are there now."""
+        settled = [at_values(own, region.values) for region in regions for own in region.after]
+        before = [own for region in regions for own in region.before]
+        costs = iter(complexity(self.bench, [*settled, *dict.fromkeys(before)]))
+        after = [math.fsum(next(costs) for _ in region.after) for region in regions]
+        now = dict(zip(dict.fromkeys(before), costs, strict=True))
+        for region, cost in zip(regions, after, strict=True):
+            region.cost = cost - math.fsum(now[own] for own in region.before)
 
     def _best(
         self, wanted: Sequence[tuple[Component, tuple[Knob, ...], Mapping[Knob, float]]]
@@ -408,70 +416,26 @@ class Search:
         """Fitted numbers of components and the log evidence with them, from every start there is."""
         problems, owners = [], []
         for number, (own, knobs, values) in enumerate(wanted):
-            drawn = self.bench.sketch(own)
+            drawn, prior = self.bench.sketch(own), Plausible(own, knobs)
             for start in starts(own, knobs, values):
-                problems.append(Problem(drawn, knobs, start))
+                problems.append(Problem(drawn, knobs, start, prior))
                 owners.append(number)
-        best: list[tuple[dict[Knob, float], float]] = [({}, -math.inf)] * len(wanted)
-        for number, problem, found in zip(owners, problems, fit(self.bench, problems), strict=True):
-            if found.evidence > best[number][1]:
-                best[number] = (dict(zip(problem.knobs, found.values.tolist(), strict=True)), found.evidence)
-        return best
+        best: dict[int, Fit] = {}
+        for number, found in zip(owners, fit(self.bench, problems), strict=True):
+            if number not in best or found.posterior > best[number].posterior:
+                best[number] = found
+        return [
+            (dict(zip(knobs, best[number].values.tolist(), strict=True)), best[number].evidence)
+            for number, (_, knobs, _) in enumerate(wanted)
+        ]
 
 
-def _near(own: Component, move: Move) -> tuple[Knob, ...]:
-    """The knobs of nodes that a move names or tries at other values, of nodes right below them, and between them."""
-    names = set(move.named)
-    names |= {edge.target for name in move.named if name in own.topology for edge in own.topology.children(name)}
-    names |= {place if isinstance(place, str) else place[1] for row in move.grid for place, _ in row}
-    return tuple(
-        knob
-        for knob in free_knobs(own)
-        if (knob[0] in names if isinstance(knob[0], str) else knob[0][0] in names and knob[0][1] in names)
-    )
-
-
-def _has(own: Component, knob: Knob) -> bool:
-    place = knob[0]
-    return place in own.topology if isinstance(place, str) else own.topology.has_edge(place)
-
-
-def _made(region: Region) -> tuple[AbstractEdit, ...]:
-    """The bundle with its numbers as fitted."""
-    values = dict(region.values)
-    edits: list[AbstractEdit] = []
-    for edit in region.move.edits:
-        match edit:
-            case AddNode():
-                numbers = {name: values.pop((edit.name, name), value) for name, value in edit.parameters}
-                edits.append(AddNode(edit.name, edit.kind, _stationary(numbers)))
-            case AddEdge():
-                edits.append(
-                    AddEdge(replace(edit.edge, strength=values.pop((edit.edge.key, "strength"), edit.edge.strength)))
-                )
-            case _:
-                edits.append(edit)
-    for own in region.after:
-        edits += _settings(own, {knob: value for knob, value in values.items() if _has(own, knob)})
-    return tuple(edits)
-
-
-def _settings(own: Component, values: Mapping[Knob, float]) -> tuple[AbstractEdit, ...]:
-    """The edits that set numbers which differ from a component's."""
-    places: dict[object, dict[str, float]] = {}
-    for (place, name), value in values.items():
-        if value != value_of(own, (place, name)):
-            places.setdefault(place, {})[name] = value
-    return tuple(SetParameters(place, parameters) for place, parameters in places.items())  # type: ignore[arg-type]
-
-
-def _stationary(parameters: dict[str, float]) -> dict[str, float]:
-    """A new node believes at first what it believes without data."""
-    decay = parameters["autoconnection"]
-    if abs(decay) < 1.0:
-        parameters["precision"] = min((1.0 - decay**2) / math.exp(parameters["tonic_volatility"]), 1e10)
-        parameters["mean"] = parameters["tonic_drift"] / (1.0 - decay)
-    return parameters
+def _choice(name: str, rivals: Mapping[str, int], running: bool) -> float:
+    """Nats for being one of many: the best of them is the best by chance, too. What is taken away gives them back, but
+    on a stream, where a quiet spell must not take away what the next rows bring back."""
+    if name in _BACK:
+        return 0.0 if running else -math.log((max(rivals.get(other, 0) for other in _BACK[name]) + 1) * len(rivals))
+    return math.log(rivals[name] * len(rivals))
 
 
 def _variance(steps: NDArray[np.float64]) -> float:

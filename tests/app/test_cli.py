@@ -241,7 +241,7 @@ def test_help_and_settings_can_be_asked_for(sostruct, workplace):
     shown = sostruct("--help")
     assert shown.code == 0
     text = "\n".join(shown.out)
-    rules = "growth: counterfactual, crp, every, evidence, none, random, residual"
+    rules = "growth: aged, counterfactual, crp, dormant, every, evidence, none, random, residual"
     for word in ("task=csv task.path=", "run.resume=", rules, "hydra.run.dir", "-m"):
         assert word in text
     assert sostruct("--cfg", "job").code == 0

@@ -223,6 +223,44 @@ def test_what_only_the_recent_part_asks_for_ends_the_past() -> None:
     assert found.journal.final == found.network.topology
 
 
+@final
+@dataclass(frozen=True)
+class Stepwise(AbstractScorer):
+    """Wants the noise of one input a little smaller, `steps` times over the stream."""
+
+    steps: int = 6
+
+    def init(self, network: AbstractNetwork) -> State:
+        return {"left": self.steps}
+
+    def score(
+        self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
+    ) -> tuple[Sequence[Candidate], State]:
+        if evaluate.since or not state["left"]:
+            return [], state
+        precision = 1.1 * dict(network.topology.node("a").parameters)["precision"]
+        wanted = Candidate("a", SetParameters("a", {"precision": precision}), 1.0)
+        return [wanted], {"left": state["left"] - 1}
+
+
+@pytest.mark.parametrize(("waves", "made"), [(1, [1, 2, 3]), (2, [2, 4, 6]), (4, [4, 6, 6])])
+def test_edits_follow_edits_after_the_same_chunk(waves: int, made: list[int]) -> None:
+    found, counts, reported = begun(Controller(GrowthRule(Every(1), Stepwise(), PositiveEvidence()))), [], []
+    for chunk in CHUNKS[:3]:
+        found.observe(chunk, waves=waves, on_epoch=reported.append)
+        counts.append(len(found.journal))
+    assert counts == made
+    assert [one.edits for one in reported] == np.diff([0, *made]).tolist()
+    assert [entry.epoch for entry in found.journal] == sorted(entry.epoch for entry in found.journal)
+    assert found.journal.final == found.network.topology
+    assert found.epochs == len(found.history.frame()["epoch"].unique()) == 3
+    default = begun(Controller(GrowthRule(Every(1), Stepwise(), PositiveEvidence())))
+    default.observe(CHUNKS[0])
+    assert len(default.journal) == 4
+    with pytest.raises(ConfigError, match="0 waves"):
+        default.observe(CHUNKS[1], waves=0)
+
+
 @pytest.mark.parametrize(
     ("controller", "moments"),
     [(growing, (1, 4, 6)), (erratic, range(9)), (late, range(9))],

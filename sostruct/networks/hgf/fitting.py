@@ -1,4 +1,4 @@
-"""Parameters of components at the maximum of their evidence: many fits at once, each by a quasi-Newton method.
+"""Parameters of components at the maximum of their posterior: many fits at once, each by a quasi-Newton method.
 
 Derivatives come from central differences, whose passes fill the lanes of the workbench beside each other; that costs as
 much as forward-mode differentiation and works wherever the filter does, kinks of the update included. All fits of a
@@ -8,7 +8,7 @@ call take their steps together: one batch for the derivatives, one for the lengt
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -96,6 +96,10 @@ def starts(component: Component, knobs: tuple[Knob, ...], values: Mapping[Knob, 
     return [own] if np.array_equal(own, away) else [own, away]
 
 
+def _flat(values: Floats) -> Floats:
+    return np.zeros(len(values))
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -105,11 +109,13 @@ class Problem:
         sketch: the component.
         knobs: what may be turned.
         start: where from [knob].
+        prior: log density of rows of numbers [variant, knob] -> [variant], nats, whatever its scale.
     """
 
     sketch: Sketch
     knobs: tuple[Knob, ...]
     start: Floats
+    prior: Callable[[Floats], Floats] = _flat
 
 
 @final
@@ -120,16 +126,18 @@ class Fit:
     Attributes:
         values: of the knobs [knob].
         evidence: log evidence there, nats; -inf where even the start was invalid.
+        posterior: the same with the prior, which is what is maximized.
         converged: whether the last step promised less than the tolerance.
     """
 
     values: Floats
     evidence: float
+    posterior: float
     converged: bool
 
 
 def fit(bench: Workbench, problems: Sequence[Problem], *, rounds: int = 25, tolerance: float = 0.02) -> list[Fit]:
-    """Maximizes the log evidence of every problem.
+    """Maximizes the log evidence of every problem, and the log density of its prior.
 
     Args:
         bench: filters the variants.
@@ -153,16 +161,17 @@ def fit(bench: Workbench, problems: Sequence[Problem], *, rounds: int = 25, tole
         _measure(bench, active, [search.ahead() for search in active])
         for search in active:
             search.advance(tolerance)
-    return [Fit(_outward(one.problem.knobs, one.point), one.best, not one.active) for one in searches]
+    return [one.found() for one in searches]
 
 
 def _measure(bench: Workbench, searches: Sequence[_Search], points: Sequence[Floats]) -> None:
     trials = [
-        Trial(search.problem.sketch, search.problem.knobs, _outward(search.problem.knobs, own))
+        Trial(search.problem.sketch, search.problem.knobs, outward(search.problem.knobs, own))
         for search, own in zip(searches, points, strict=True)
     ]
     for search, own, found in zip(searches, points, bench.filter(trials), strict=True):
-        search.points, search.measured = own, np.where(np.isfinite(found), found, -np.inf)
+        prior = search.problem.prior(outward(search.problem.knobs, own))
+        search.points, search.measured = own, np.where(np.isfinite(found), found + prior, -np.inf)
 
 
 @final
@@ -183,7 +192,12 @@ class _Search:
     moved: Floats | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.point = _inward(self.problem.knobs, self.problem.start)
+        self.point = inward(self.problem.knobs, self.problem.start)
+
+    def found(self) -> Fit:
+        """Where it is."""
+        values = outward(self.problem.knobs, self.point)
+        return Fit(values, self.best - float(self.problem.prior(values[None])[0]), self.best, not self.active)
 
     def around(self) -> Floats:
         """Two points along every axis."""
@@ -226,13 +240,13 @@ class _Search:
         chosen = int(np.argmax(self.measured))
         gained = float(self.measured[chosen]) - self.best
         if gained > 0.0:
-            inside = _inward(self.problem.knobs, _outward(self.problem.knobs, self.points[chosen]))
+            inside = inward(self.problem.knobs, outward(self.problem.knobs, self.points[chosen]))
             self.moved = inside - self.point
             self.point, self.best = inside, float(self.measured[chosen])
         self.active = gained > 0.5 * tolerance and self.promise > tolerance
 
 
-def _inward(knobs: Sequence[Knob], values: Floats) -> Floats:
+def inward(knobs: Sequence[Knob], values: Floats) -> Floats:
     """From numbers of a graph to coordinates of the search, by the last axis."""
     points = np.array(values, np.float64)
     for column, (_, name) in enumerate(knobs):
@@ -245,7 +259,7 @@ def _inward(knobs: Sequence[Knob], values: Floats) -> Floats:
     return points
 
 
-def _outward(knobs: Sequence[Knob], points: Floats) -> Floats:
+def outward(knobs: Sequence[Knob], points: Floats) -> Floats:
     """From coordinates of the search to numbers of a graph, by the last axis."""
     values = np.array(points, np.float64)
     for column, (_, name) in enumerate(knobs):
