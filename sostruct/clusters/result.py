@@ -27,7 +27,7 @@ EDGES = ("source", "target", "coupling", "strength", "function")
 """Columns of `Mixture.edges`."""
 
 POINTS = ("component", "share", "surprise")
-"""Columns of `Mixture.points`."""
+"""First columns of `Mixture.points`; the values of the inputs x follow, named "x value"."""
 
 NEW = "new"
 """The label of a row that is rather of no component than of any."""
@@ -37,8 +37,8 @@ NOBODY = ""
 
 
 class Followed(NamedTuple):
-    """A mixture led through rows: the mixture after them, a table of them (`POINTS`), and their log evidence in nats,
-    which is minus their surprise, less what new components paid for their places."""
+    """A mixture led through rows: the mixture after them, a table of them as `Mixture.points` is one, and their log
+    evidence in nats, which is minus their surprise, less what new components paid for their places."""
 
     network: MixtureNetwork
     points: pd.DataFrame
@@ -56,11 +56,13 @@ def follow(network: MixtureNetwork, rows: pd.DataFrame | ArrayLike) -> Followed:
     assert isinstance(gains, MixtureGains)
     shares = np.asarray(gains.share, np.float64)
     shares = np.column_stack([shares, 1.0 - shares.sum(axis=1)])
-    seen = ~np.isnan(np.asarray(gains.points)).all(axis=1)
+    values = np.asarray(gains.points, np.float64)
+    seen = np.asarray(~np.isnan(values).all(axis=1))
     points = {
         "component": _named(network, shares, seen),
         "share": np.where(seen, shares.max(axis=1), np.nan),
         "surprise": -np.asarray(gains.log_density, np.float64),
+        **{f"{name} value": values[:, column] for column, name in enumerate(network.inputs)},
     }
     return Followed(after, pd.DataFrame(points), float(np.asarray(signals.evidence)))
 
@@ -75,7 +77,7 @@ class Mixture:
             and `network.reset()` is the mixture before it has seen one.
         points: of every row it was grown on, as it came in: `component`, whose it most likely is ("new" where it is
             rather of none, "" where nothing was observed); `share`, how likely; `surprise`, minus its log predictive
-            density given the rows before, nats.
+            density given the rows before, nats; and its value in every input x, "x value".
         log_evidence: of these rows, nats: minus their surprise, less what the components paid for their places.
         journal: every edit considered, with its price; `journal.replay(epoch)` is the graph at any epoch.
         history: signals of every node at every epoch.

@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ def load(folder: str | Path) -> Mixture:
     settled = read_finished(folder)
     try:
         network, about = _read(folder / NETWORK)
-        points = _points(folder / _POINTS, int(about["rows"]))
+        points = _points(folder / _POINTS, int(about["rows"]), network.inputs)
         log_evidence = float(about["log_evidence"])
         history = SignalHistory.read(folder / SIGNALS)
     except (SostructError, OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError) as error:
@@ -140,14 +140,15 @@ def _read(path: Path) -> tuple[MixtureNetwork, dict[str, Any]]:
     return blank.with_packed(packed), about
 
 
-def _points(path: Path, rows: int) -> pd.DataFrame:
+def _points(path: Path, rows: int, inputs: Sequence[str]) -> pd.DataFrame:
     with path.open(encoding="utf-8", newline="") as handle:
         header, *lines = list(csv.reader(handle)) or [[]]
-    if header != ["row", *POINTS] or len(lines) != rows:
+    values = [f"{name} value" for name in inputs]
+    if header != ["row", *POINTS, *values] or len(lines) != rows:
         raise ValueError(f"{path.name} does not have a row for each of the {rows} rows that were met")
-    _, components, shares, surprises = zip(*lines, strict=True)
+    _, components, *columns = zip(*lines, strict=True)
     numbers = {
-        "share": [float(cell) if cell else math.nan for cell in shares],
-        "surprise": [float(cell) for cell in surprises],
+        name: [float(cell) if cell else math.nan for cell in column]
+        for name, column in zip((*POINTS[1:], *values), columns, strict=True)
     }
     return pd.DataFrame({"component": np.array(components, dtype=object), **numbers})

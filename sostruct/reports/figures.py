@@ -14,10 +14,20 @@ from sostruct.reports.canvas import new_figure, settings
 from sostruct.reports.evidence_figure import draw_evidence
 from sostruct.reports.graph_figure import PANEL, draw_graph, draw_truth
 from sostruct.reports.palette import LIGHT
+from sostruct.reports.points_figure import draw_points
 from sostruct.reports.surprise_figure import draw_surprise
 from sostruct.reports.tables import RunTables
 
-__all__ = ["draw_beliefs", "draw_evidence", "draw_found", "draw_graph", "draw_surprise", "draw_truth", "run_figures"]
+__all__ = [
+    "draw_beliefs",
+    "draw_evidence",
+    "draw_found",
+    "draw_graph",
+    "draw_points",
+    "draw_surprise",
+    "draw_truth",
+    "run_figures",
+]
 
 
 def draw_found(graph: nx.Graph, summary: pd.DataFrame, truth: nx.Graph | None = None) -> Figure:
@@ -53,12 +63,15 @@ def _title(figure: Figure, title: str, place: float) -> None:
 
 
 def run_figures(tables: RunTables) -> dict[str, Figure]:
-    """The figures of a run by name, each complete in itself: graph, surprise and, of a discovery, evidence."""
+    """The figures of a run by name, each complete in itself: graph, surprise; evidence of a discovery, points of a
+    mixture."""
     with settings():
         if tables.belief:
             figures = {"graph": draw_beliefs(tables.graph, inputs=facts.inputs(tables))}
             if tables.truth is not None:
                 figures["truth"] = draw_beliefs(tables.truth)
+            if tables.components is not None and tables.points is not None:
+                figures["points"] = draw_points(tables.points, tables.components)
             return figures | {"surprise": draw_surprise(facts.observed_signals(tables), tables.journal)}
         return {
             "graph": draw_graph(tables.graph, tables.truth),

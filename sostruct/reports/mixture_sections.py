@@ -23,6 +23,7 @@ from sostruct.reports.markup import (
     text,
     variable,
 )
+from sostruct.reports.points_figure import MOST
 from sostruct.reports.sections import provenance_note
 from sostruct.reports.tables import RunTables
 
@@ -75,6 +76,19 @@ def components_section(components: pd.DataFrame, drawing: Html) -> Html:
     if len(shown) < len(inputs):
         title += f"; {len(inputs) - len(shown)} more inputs in components.csv"
     return section("The components", table(columns, rows, title), figure([("", drawing)], caption, "double"))
+
+
+def points_section(points: pd.DataFrame, drawing: Html) -> Html:
+    """The rows, by the component they most likely belong to."""
+    inputs = sum(name.endswith(" value") for name in points.columns)
+    caption = "Every row by the component it most likely belonged to when it came in; a cross is rather of none. "
+    if inputs > 1:
+        caption += "Ellipses are two standard deviations about each component after the last row. "
+    if inputs > 2:
+        caption += f"The first two of {inputs} inputs. "
+    if len(points) > MOST:
+        caption += f"{len(points[:: -(-len(points) // MOST)])} of {len(points)} rows, evenly chosen."
+    return section("The rows", figure([("", drawing)], caption.strip(), "double"))
 
 
 def _component(row: Mapping[Any, Any], inputs: list[str]) -> list[Html]:

@@ -109,6 +109,7 @@ def _belief_parts(tables: RunTables, figures: dict[str, Figure]) -> tuple[Html, 
 def _mixture_parts(tables: RunTables, figures: dict[str, Figure], components: pd.DataFrame) -> tuple[Html, list[Html]]:
     parts = [
         mixture_sections.components_section(components, _inline(figures["graph"], "found", "The mixture found")),
+        *_points(tables, figures),
         _replay(tables),
         _surprise(tables, figures),
         edits_section(tables),
@@ -118,6 +119,13 @@ def _mixture_parts(tables: RunTables, figures: dict[str, Figure], components: pd
         sections.repeat_section(tables),
     ]
     return mixture_sections.headline(tables, components), parts
+
+
+def _points(tables: RunTables, figures: dict[str, Figure]) -> list[Html]:
+    if tables.points is None:
+        return []
+    drawing = _inline(figures["points"], "points", "The rows and whose they are")
+    return [mixture_sections.points_section(tables.points, drawing)]
 
 
 def _replay(tables: RunTables) -> Html:

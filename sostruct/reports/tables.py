@@ -27,6 +27,7 @@ from sostruct.reports.edit_words import summary
 JOURNAL: Final = "journal.jsonl"
 NODES: Final = "nodes.csv"
 COMPONENTS: Final = "components.csv"
+POINTS: Final = "points.csv"
 _EVERY: Final = ("config.yaml", "environment.json", "edges.csv")
 _LAGGED: Final = ("scores.csv", "summary.csv")
 _REST: Final = ("graph.json", JOURNAL, "signals.csv", "metrics.json")
@@ -67,6 +68,7 @@ class RunTables:
         graph: the found graph with its annotations.
         truth: the known graph, if there is one.
         components: of a mixture: component, weight, and mean and sd in every input; else None.
+        points: of a mixture whose run wrote where its rows are: component, and value in every input; else None.
     """
 
     folder: Path
@@ -84,6 +86,7 @@ class RunTables:
     graph: nx.MultiDiGraph
     truth: nx.MultiDiGraph | None
     components: pd.DataFrame | None = None
+    points: pd.DataFrame | None = None
 
     def scores(self) -> pd.DataFrame:
         """Every candidate edge, with the columns of `edges`; read when asked, for there may be millions."""
@@ -130,6 +133,7 @@ def read_run(folder: Path) -> RunTables:
         graph=read_file(folder / "graph.json", read_graph),
         truth=_truth(folder / "truth.json", environment),
         components=read_file(folder / COMPONENTS, _component_table) if (folder / COMPONENTS).is_file() else None,
+        points=read_file(folder / POINTS, _point_table) if (folder / POINTS).is_file() else None,
     )
 
 
@@ -236,6 +240,12 @@ def _component_table(path: Path) -> pd.DataFrame:
     """Component, weight, and whatever numbers the file has of each."""
     header = list(dict.fromkeys(_header(path)))
     return _table(path, ("component", "weight"), ("component",), (), header[2:])
+
+
+def _point_table(path: Path) -> pd.DataFrame | None:
+    """Component and whatever values the file has of each row; None where it has none."""
+    values = [name for name in dict.fromkeys(_header(path)) if name.endswith(" value")]
+    return _table(path, ("component",), ("component",), (), values) if values else None
 
 
 def _header(path: Path) -> list[str]:

@@ -86,7 +86,7 @@ def test_growth_by_price(grown, workplace):
     journal = Journal.read(folder / "journal.jsonl")
     assert journal.final.to_networkx().edges == found.graph.edges == read_graph(folder / "graph.json").edges
     page = (folder / "report.html").read_text("utf-8")
-    for words in ("The components", "true clusters", "component_3", "components.csv", "The network grew"):
+    for words in ("The components", "true clusters", "component_3", "components.csv", "The rows", "The network grew"):
         assert words in page.replace("<wbr>", ""), words
     assert "volatility" not in page.partition("<main>")[2].partition("<script")[0]
     assert "hidden" not in page.partition("<h2>How to read this page")[2].partition("<h2>")[0]
