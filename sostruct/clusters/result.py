@@ -19,12 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from sostruct.clusters.agreement import adjusted_rand_index
 from sostruct.control.history import SignalHistory
-from sostruct.graph import Journal
+from sostruct.graph import Journal, edge_table
 from sostruct.networks.mixture.network import MixtureNetwork
 from sostruct.networks.mixture.packed import MixtureGains
-
-EDGES = ("source", "target", "coupling", "strength", "function")
-"""Columns of `Mixture.edges`."""
 
 POINTS = ("component", "share", "surprise")
 """First columns of `Mixture.points`; the values of the inputs x follow, named "x value"."""
@@ -128,8 +125,7 @@ class Mixture:
     def edges(self) -> pd.DataFrame:
         """The edges of the graph: `source` (a component), `target` (an input), `coupling`, `strength` (where the
         component begins) and `function`."""
-        rows = [tuple(getattr(edge, name) for name in EDGES) for edge in self.network.topology.edges]
-        return pd.DataFrame(rows, columns=list(EDGES)).astype({"strength": "float64"})
+        return edge_table(self.network.topology)
 
     @cached_property
     def nodes(self) -> pd.DataFrame:

@@ -37,6 +37,7 @@ from sostruct.graph.schema import (
     register_function_name,
     register_kind,
 )
+from sostruct.graph.tables import edge_table
 from sostruct.graph.topology import Topology, validate
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "Topology",
     "apply",
     "describe",
+    "edge_table",
     "edit_from_dict",
     "edit_to_dict",
     "edits_of",

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from sostruct.control.history import SignalHistory
-from sostruct.graph import Journal, Topology
+from sostruct.graph import Journal, Topology, edge_table
 from sostruct.networks.hgf.beliefs import Beliefs
 from sostruct.networks.hgf.filtering import BeliefState
 from sostruct.networks.hgf.network import HGF
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from sostruct.structure.compare import Comparison
-
-EDGES = ("source", "target", "coupling", "strength", "function")
-"""Columns of `Structure.edges`."""
 
 
 @final
@@ -82,8 +79,7 @@ class Structure:
     def edges(self) -> pd.DataFrame:
         """The couplings: `source` (the parent), `target`, `coupling` ("value" or "volatility"), `strength` and
         `function`."""
-        rows = [tuple(getattr(edge, name) for name in EDGES) for edge in self.network.topology.edges]
-        return pd.DataFrame(rows, columns=list(EDGES)).astype({"strength": "float64"})
+        return edge_table(self.network.topology)
 
     @cached_property
     def nodes(self) -> pd.DataFrame:
