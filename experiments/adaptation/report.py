@@ -46,7 +46,7 @@ def report(table: Path, target: Path) -> None:
             "Beside the controls",
             [row for kind in kinds for row in controlled(lines, kind)],
             f"*every*: the best-scored addition every {PACE} chunks, whatever its price. *random*: one drawn uniformly "
-            "instead, fitted likewise. Their parameters follow as those of growth by residuals. *equal*: share of all "
+            "instead, fitted likewise. On the series that all three followed. Their parameters follow as those of growth by residuals. *equal*: share of all "
             "chunks with the regime's graph.",
         ),
         (
@@ -110,18 +110,17 @@ def following(lines: pd.DataFrame, kind: str) -> list[Row]:
 
 
 def controlled(lines: pd.DataFrame, kind: str) -> list[Row]:
-    """A row per learner whose graph changes."""
+    """A row per learner whose graph changes, on the series that all of them followed."""
     rows = []
-    for rule in ("residual", "every", "random"):
-        own = lines[(lines["kind"] == kind) & (lines["rule"] == rule)]
-        if not len(own):
-            continue
+    changing = lines[(lines["kind"] == kind) & lines["rule"].isin(("residual", "every", "random"))]
+    shared = changing.groupby("seed")["rule"].transform("nunique") == changing["rule"].nunique()
+    for rule, own in changing[shared].groupby("rule", sort=False):
         after = np.concatenate([delays(own, regime, "f1") for regime in (1, 2)])
         seeds = own.groupby("seed")
         rows.append(
             {
                 "parent": kind,
-                "rule": rule,
+                "rule": str(rule),
                 "seeds": str(own["seed"].nunique()),
                 f"changes followed within {MOST_STEPS}": _share(after <= MOST_STEPS),
                 "equal": f"{(own['f1'] == 1.0).mean():.2f}",
