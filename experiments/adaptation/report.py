@@ -46,8 +46,8 @@ def report(table: Path, target: Path) -> None:
             "Beside the controls",
             [row for kind in kinds for row in controlled(lines, kind)],
             f"On the series that all three followed. *every*: the best-scored addition every {PACE} chunks, whatever "
-            "its price. *random*: one drawn uniformly instead, fitted likewise. Their parameters follow as those of growth "
-            "by residuals. *equal*: share of all chunks with the regime's graph.",
+            "its price. *random*: one drawn uniformly instead, fitted likewise. Their parameters follow as "
+            "those of growth by residuals. *equal*: share of all chunks with the regime's graph.",
         ),
         (
             "What can be known by then?",
