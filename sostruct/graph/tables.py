@@ -1,4 +1,4 @@
-"""A graph as a table."""
+"""A graph as a table for people: what results show and run folders hold of its edges."""
 
 from __future__ import annotations
 
