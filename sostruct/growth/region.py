@@ -44,6 +44,7 @@ def near(own: Component, move: Move) -> tuple[Knob, ...]:
 
 
 def has(own: Component, knob: Knob) -> bool:
+    """Whether a component has the number that a knob turns."""
     place = knob[0]
     return place in own.topology if isinstance(place, str) else own.topology.has_edge(place)
 

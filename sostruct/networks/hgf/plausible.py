@@ -47,6 +47,10 @@ _RIDGE = 0.1
 """Least curvature of the log evidence by the level of a child."""
 
 
+_FLAT = 1e-9
+"""Least curvature of the prior by a number of a parent: it is flat where a strength is 0."""
+
+
 @final
 @dataclass(frozen=True)
 class Parent:
@@ -64,12 +68,14 @@ class Parent:
 def parents(component: Component) -> Iterator[Parent]:
     """The nodes whose numbers the prior speaks of."""
     observed = frozenset(component.inputs)
+    own = {node.name: dict(node.parameters) for node in component.topology.nodes}
+    stepping = {name for name in own if name not in observed and "tonic_volatility" in own[name]}
     for node in component.topology.nodes:
         edges = component.topology.children(node.name)
-        decay = dict(node.parameters).get("autoconnection", 1.0)
-        if node.name in observed or not edges or not 0.0 < decay < 1.0:
+        decay = own[node.name].get("autoconnection", 1.0)
+        if node.name not in stepping or not edges or not 0.0 < decay < 1.0:
             continue
-        if all(edge.coupling == "volatility" or edge.target not in observed for edge in edges):
+        if all(edge.coupling == "volatility" or edge.target in stepping for edge in edges):
             yield Parent(node.name, tuple(edges))
 
 
@@ -192,7 +198,7 @@ class _Look:
         half = (axes.T @ curvature[own:, :own]) / np.sqrt(np.maximum(values, _RIDGE))[:, None]
         seen = curvature[:own, :own] - half.T @ half
         slopes = (deviations[1 : 1 + own] - deviations[1 + size : 1 + size + own]) / (2.0 * _STEP)
-        known = slopes @ slopes.T
+        known = slopes @ slopes.T + _FLAT * np.eye(own)
         root = np.linalg.inv(np.linalg.cholesky(known))
         gained = np.maximum(np.linalg.eigvalsh(root @ seen @ root.T), 0.0)
         return start + 0.5 * float(np.sum(np.log1p(gained)))
