@@ -148,7 +148,7 @@ def test_parents_that_no_row_tells_anything_about_cost_hardly_anything() -> None
 def test_a_coupling_that_has_vanished_still_has_a_cost() -> None:
     start = Topology.from_networkx(bare_hgf(["u", "w"], tonic_volatility=-1.0, precision=4.0))
     own = {"autoconnection": 0.9, "tonic_volatility": tonic(0.8, 0.9)}
-    edges = (AddEdge(Edge("v", "u_state", "volatility")), AddEdge(Edge("v", "w_state", "volatility", strength=1e-13)))
+    edges = (AddEdge(Edge("v", "u_state", "volatility")), AddEdge(Edge("v", "w_state", "volatility", strength=1e-18)))
     faint = Component(apply(start, [AddNode("v", "continuous", own), *edges]), ("u", "w"))
     (cost,) = complexity(bench_of(faint, np.hstack([walk(60, 0), walk(60, 1)])), [faint])
     assert math.isfinite(cost)
