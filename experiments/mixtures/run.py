@@ -40,8 +40,10 @@ STEPS, CHUNK, SETTLED = 2000, 100, 2
 """Rows of a stream, rows of a chunk, chunks at the start that do not count."""
 
 MEMORY = 300.0
+REMEMBERED = 200
 WINDOW = 500
-"""Steps over which ours forgets where it does; rows of the window to which scikit-learn's is refitted where it is."""
+"""Steps over which ours forgets where it does, and rows over which it prices edits; rows of the window to which
+scikit-learn's is refitted where it is."""
 
 CONDITIONS = {
     "still": {"events": (), "wander": 0.0},
@@ -128,7 +130,7 @@ def main() -> None:
     rows = []
     for stream in every:
         first, before = stream.points[:CHUNK], len(rows)
-        rows.append(followed(stream, "sostruct", Grown(first, MEMORY, WINDOW)))
+        rows.append(followed(stream, "sostruct", Grown(first, MEMORY, REMEMBERED)))
         for window, name in ((None, "all rows"), (WINDOW, f"last {WINDOW}")):
             for informed, prior in ((False, ""), (True, ", our prior")):
                 refitted = Refitted(window, stream.seed, informed=informed)
@@ -154,7 +156,7 @@ def main() -> None:
         "By number of clusters, all conditions in two dimensions:",
         markdown_table(by_number),
         f"sostruct: `MixtureNetwork.suited(first chunk, memory={MEMORY:g})` with the rule `crp`, every chunk observed "
-        f"once by `ss.stream(limit={WINDOW})`, the same settings throughout. scikit-learn: BayesianGaussianMixture "
+        f"once by `ss.stream(limit={REMEMBERED})`, the same settings throughout. scikit-learn: BayesianGaussianMixture "
         "with 12 components, refitted after every chunk, its density "
         "that of the expected parameters; by default it expects a component to be as wide as the data, with our prior "
         'diagonal and a fifth as wide. pyhgf: the node "dp-state" with 12 parents "ef-state", at its defaults, in '
