@@ -2,6 +2,7 @@
 
     .venv/bin/python experiments/mixtures/run.py                  # ten seeds, tables into results/reference/
     .venv/bin/python experiments/mixtures/run.py --seeds 0:2 --no-write
+    .venv/bin/python experiments/mixtures/run.py --seeds 100:110 --remembered 500 --no-write   # a longer memory
 
 Every method follows the same streams in chunks of 100 rows. Before a chunk it is asked for its log density, after it
 for the number of clusters and the cluster of every row.
@@ -41,9 +42,9 @@ STEPS, CHUNK, SETTLED = 2000, 100, 2
 
 MEMORY = 300.0
 REMEMBERED = 200
-WINDOW = 500
-"""Steps over which ours forgets where it does, and rows over which it prices edits; rows of the window to which
-scikit-learn's is refitted where it is."""
+WINDOWS = {"all rows": None, f"last {REMEMBERED}": REMEMBERED, "last 500": 500}
+"""Steps over which ours forgets where it does, and rows over which it prices edits; rows to which scikit-learn's is
+refitted: all, as many as ours has, and more."""
 
 CONDITIONS = {
     "still": {"events": (), "wander": 0.0},
@@ -120,7 +121,8 @@ def followed(stream: Stream, method: str, follower: Follower, seconds: float = 0
 def main() -> None:
     """Follows all streams with all methods, prints and writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=seed_range, default=range(100, 110), help="FIRST:END (100:110)")
+    parser.add_argument("--seeds", type=seed_range, default=range(110, 120), help="FIRST:END (110:120)")
+    parser.add_argument("--remembered", type=int, default=REMEMBERED, help="rows over which ours prices edits (200)")
     parser.add_argument("--no-peers", action="store_true", help="leave out pyhgf, which has its own environment")
     parser.add_argument("--no-write", action="store_true", help="leave results/reference/ as it is")
     choice = parser.parse_args()
@@ -130,8 +132,8 @@ def main() -> None:
     rows = []
     for stream in every:
         first, before = stream.points[:CHUNK], len(rows)
-        rows.append(followed(stream, "sostruct", Grown(first, MEMORY, REMEMBERED)))
-        for window, name in ((None, "all rows"), (WINDOW, f"last {WINDOW}")):
+        rows.append(followed(stream, "sostruct", Grown(first, MEMORY, choice.remembered)))
+        for name, window in WINDOWS.items():
             for informed, prior in ((False, ""), (True, ", our prior")):
                 refitted = Refitted(window, stream.seed, informed=informed)
                 rows.append(followed(stream, f"scikit-learn, {name}{prior}", refitted))
@@ -156,8 +158,8 @@ def main() -> None:
         "By number of clusters, all conditions in two dimensions:",
         markdown_table(by_number),
         f"sostruct: `MixtureNetwork.suited(first chunk, memory={MEMORY:g})` with the rule `crp`, every chunk observed "
-        f"once by `ss.stream(limit={REMEMBERED})`, the same settings throughout. scikit-learn: BayesianGaussianMixture "
-        "with 12 components, refitted after every chunk, its density "
+        f"once by `ss.stream(limit={choice.remembered})`, the same settings throughout. scikit-learn: "
+        "BayesianGaussianMixture with 12 components, refitted after every chunk, its density "
         "that of the expected parameters; by default it expects a component to be as wide as the data, with our prior "
         'diagonal and a fifth as wide. pyhgf: the node "dp-state" with 12 parents "ef-state", at its defaults, in '
         "units of a cluster's standard deviation. Of the fixed pools, components with more than 2 % of the points "
