@@ -41,7 +41,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         growth: a growth rule; `growth.catalogue.evidence()` when None.
         epochs: most epochs to run.
         edits_per_epoch: most edits per epoch over all series; None for no limit.
-        seed: of rules that draw at random; the default rule does not.
+        seed: of the chains behind the probabilities, and of rules that draw at random (the default rule does not).
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         """What a finished run of an assembled network found."""
         final = finished.network
         assert isinstance(final, LaggedNetwork)
-        posterior = Posterior.of(final, finished.data, finished.signals if finished.settled else None)
+        posterior = Posterior.of(final, finished.data, finished.signals if finished.settled else None, seed=self.seed)
         return Discovery(posterior, finished.journal, finished.history, finished.settled)
 
     @property

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
+from sostruct.networks.lagged.sampling import probabilities
 from sostruct.surprise import Signals
 
 
@@ -32,6 +33,8 @@ class Posterior:
             of a term that is not in the graph, what they would be if it entered.
         nats: evidence for every candidate edge [target, term].
         summary: evidence for an edge at any lag [target, cause].
+        probability: posterior probability of every candidate edge, over graphs [target, term].
+        summary_probability: posterior probability of an edge at any lag [target, cause].
         active: terms in the graph [target, term].
         required: terms that had to be [target, term].
         intercept: of every regression [target], in the target's units.
@@ -48,6 +51,8 @@ class Posterior:
     weight_sd: NDArray[np.float64]
     nats: NDArray[np.float64]
     summary: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    summary_probability: NDArray[np.float64]
     active: NDArray[np.bool_]
     required: NDArray[np.bool_]
     intercept: NDArray[np.float64]
@@ -58,17 +63,21 @@ class Posterior:
     term_scale: NDArray[np.float64]
 
     @classmethod
-    def of(cls, network: LaggedNetwork, data: LaggedData, signals: Signals | None = None) -> Posterior:
+    def of(
+        cls, network: LaggedNetwork, data: LaggedData, signals: Signals | None = None, *, seed: int = 0
+    ) -> Posterior:
         """The posterior of a network on `data`.
 
         Args:
             network: its graph is what the posterior is of.
             data: what `network.prepare` returned.
             signals: what an epoch reported on exactly this graph, beliefs in `network` included; None to run one.
+            seed: of the chains that estimate probabilities.
         """
         if signals is None:
             network, signals = network.epoch(data, key=jax.random.key(0))
         conclusions = conclude(network.packed, signals, data)
+        chances = probabilities(network.packed, conclusions.gains, data, seed=seed)
         scale = np.asarray(data.target_scale)[:, None] / np.asarray(data.term_scale)
         weight = conclusions.weight * scale
         term_mean = np.asarray(data.term_mean)
@@ -80,6 +89,8 @@ class Posterior:
             weight_sd=conclusions.weight_sd * scale,
             nats=conclusions.nats,
             summary=conclusions.summary,
+            probability=chances.term,
+            summary_probability=chances.cause,
             active=conclusions.active,
             required=np.asarray(network.packed.prior.required),
             intercept=np.asarray(data.target_mean) - np.where(conclusions.active, weight, 0.0) @ term_mean,

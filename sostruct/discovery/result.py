@@ -14,6 +14,7 @@ from sostruct.control.history import SignalHistory
 from sostruct.discovery.forecast import Forecast, forecast, series_like
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.scores import compare
+from sostruct.errors import ConfigError
 from sostruct.graph import Journal
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Discovery:
         Columns: `cause`, `effect`, `lag` (steps), `weight` (effect units per cause unit) and `weight_sd` (posterior
         mean and standard deviation; for an edge that is not in the graph, what they would be if it entered), `nats`
         (log evidence with the edge minus without it, prior odds included, the rest of the graph as found) and
-        `probability` (`1 / (1 + exp(-nats))`; 1 for required and 0 for forbidden edges).
+        `probability` (that the edge belongs in the graph, over all graphs; 1 for required and 0 for forbidden edges;
+        `docs/evidence.md`). `nats` say what the search decided by, `probability` how sure to be of it.
         """
         return self._table(np.ones_like(self.posterior.active))
 
@@ -63,12 +65,35 @@ class Discovery:
         For a cause in the graph, what the evidence would lose without all of its lags; for any other, the log odds
         that exactly one of its lags enters.
         """
-        names = self.posterior.variables
-        return pd.DataFrame(
-            self.posterior.summary.T,
-            index=pd.Index(names, name="cause", dtype="object"),
-            columns=pd.Index(names, name="effect", dtype="object"),
-        )
+        return self._by_pair(self.posterior.summary)
+
+    @cached_property
+    def summary_probability(self) -> pd.DataFrame:
+        """Posterior probability of an edge at any lag [cause x effect], over all graphs."""
+        return self._by_pair(self.posterior.summary_probability)
+
+    @property
+    def expected_false_edges(self) -> float:
+        """Expected number of edges in the graph that do not belong there: the sum of 1 - `probability` over them."""
+        posterior = self.posterior
+        return float(np.sum(1 - posterior.probability[posterior.active]))
+
+    def edges_at(self, false_discovery: float) -> pd.DataFrame:
+        """The edges to report when a given share of them may be false, most probable first; columns as in `scores`.
+
+        The largest set of candidates, in the graph or not, whose mean 1 - `probability`, the expected share of false
+        ones, is at most `false_discovery` (Muller, Parmigiani & Rice 2007, Bayesian Statistics 8).
+
+        Raises:
+            ConfigError: a level outside [0, 1).
+        """
+        if not 0 <= false_discovery < 1:
+            raise ConfigError(
+                f"Cannot use false_discovery={false_discovery!r}. This is because it is a share of edges. Try 0.05."
+            )
+        ranked = self.scores.sort_values(["probability", "nats"], ascending=False, kind="stable", ignore_index=True)
+        share = np.cumsum(1 - ranked["probability"]) / np.arange(1, len(ranked) + 1)
+        return ranked.head(int(np.searchsorted(share, false_discovery, side="right")))
 
     @cached_property
     def graph(self) -> nx.MultiDiGraph:
@@ -120,6 +145,14 @@ class Discovery:
 
         return draw_found(self.graph, self.summary, truth)
 
+    def _by_pair(self, table: np.ndarray[Any, np.dtype[np.float64]]) -> pd.DataFrame:
+        names = self.posterior.variables
+        return pd.DataFrame(
+            table.T,
+            index=pd.Index(names, name="cause", dtype="object"),
+            columns=pd.Index(names, name="effect", dtype="object"),
+        )
+
     def _table(self, chosen: np.ndarray[Any, np.dtype[np.bool_]], *, strongest_first: bool = False) -> pd.DataFrame:
         posterior = self.posterior
         count, lags = len(posterior.variables), posterior.max_lag
@@ -129,8 +162,6 @@ class Discovery:
             order = np.argsort(-posterior.nats[target, lag * count + cause], kind="stable")
             cause, target, lag = cause[order], target[order], lag[order]
         term = lag * count + cause
-        nats = posterior.nats[target, term]
-        probability = np.where(posterior.required[target, term], 1.0, 1 / (1 + np.exp(-np.clip(nats, -700, 700))))
         names = np.array(posterior.variables, dtype=object)
         return pd.DataFrame(
             {
@@ -139,8 +170,8 @@ class Discovery:
                 "lag": lag + 1,
                 "weight": posterior.weight[target, term],
                 "weight_sd": posterior.weight_sd[target, term],
-                "nats": nats,
-                "probability": np.where(nats == -np.inf, 0.0, probability),
+                "nats": posterior.nats[target, term],
+                "probability": posterior.probability[target, term],
             }
         )
 
@@ -149,5 +180,6 @@ class Discovery:
         state = "settled" if self.settled else "not settled"
         return (
             f"Discovery: {int(posterior.active.sum())} edges among {len(posterior.variables)} series, lags 1 to "
-            f"{posterior.max_lag}, {posterior.count:g} rows, {len(self.history)} epochs, {state}"
+            f"{posterior.max_lag} ({self.expected_false_edges:.1f} expected to be false), {posterior.count:g} rows, "
+            f"{len(self.history)} epochs, {state}"
         )

@@ -29,8 +29,8 @@ POSTERIOR = "posterior.npz"
 def write_results(
     folder: Path, found: Discovery, numbers: Mapping[str, Any], truth: nx.MultiDiGraph | None = None
 ) -> None:
-    """Writes edges.csv, scores.csv, summary.csv, graph.json, posterior.npz, metrics.json (the `numbers`) and, where
-    known, truth.json.
+    """Writes edges.csv, scores.csv, summary.csv, summary_probability.csv, graph.json, posterior.npz, metrics.json (the
+    `numbers`) and, where known, truth.json.
 
     Raises:
         RunError: a file cannot be written.
@@ -41,6 +41,8 @@ def write_results(
     write_atomically(folder / "edges.csv", found.edges.to_csv(index=False, lineterminator="\n"))
     write_atomically(folder / "scores.csv", found.scores.to_csv(index=False, lineterminator="\n"))
     write_atomically(folder / "summary.csv", found.summary.to_csv(lineterminator="\n"))
+    table = found.summary_probability.to_csv(lineterminator="\n")
+    write_atomically(folder / "summary_probability.csv", table)
     write_graph(found.graph, folder / "graph.json")
     if truth is not None:
         write_graph(truth, folder / "truth.json")
@@ -61,6 +63,7 @@ def metrics(found: Discovery, truth: nx.MultiDiGraph | None, *, lags_known: bool
         "series": len(found.posterior.variables),
         "rows": count,
         "edges": int(found.posterior.active.sum()),
+        "expected_false_edges": found.expected_false_edges,
         "epochs": len(history),
         "edits": accepted,
         "settled": found.settled,

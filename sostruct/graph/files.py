@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sostruct.errors import RunError
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of everything in a run folder; raised when an old folder can no longer be continued."""
 
 

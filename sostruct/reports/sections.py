@@ -239,8 +239,9 @@ def reading_section() -> Html:
         "nats": "The unit of evidence: log probability with base e. With an edge of 3 nats the graph is, given the "
         "data, e³ ≈ 20 times as probable as without it; with 7 nats, 1,100 times. The prior cost of the edge "
         "is already paid. Each price takes the rest of the graph as given, so prices do not add up exactly.",
-        "probability": "The probability that an edge belongs in the graph, given the data, the prior and the model. It "
-        "speaks of the model's edge and is not a guarantee of cause and effect.",
+        "probability": "The probability that an edge belongs in the graph, given the data, the prior and the model, "
+        "averaged over graphs: an edge with many nats is improbable where another graph without it explains the data "
+        "as well. It speaks of the model's edge and is not a guarantee of cause and effect.",
         "weight ± sd": "Posterior mean and standard deviation of the coefficient, in units of the effect per unit of "
         "the cause.",
         "surprise": "Negative log predictive density of the data, in nats, summed over time and variables. What is "
@@ -279,6 +280,7 @@ _FILES_SHOWN: Final = {
     "edges.csv": text("the edges of the found graph"),
     "scores.csv": text("every candidate edge"),
     "summary.csv": text("cause by effect, nats"),
+    "summary_probability.csv": text("cause by effect, probability of an edge at any lag"),
     "graph.json": text("the graph, node-link JSON"),
     "journal.jsonl": text("every decision, in order"),
     "signals.csv": text("surprise per epoch and variable"),
@@ -290,7 +292,11 @@ _FILES_SHOWN: Final = {
 _FILES_OF_BELIEFS: Final = {
     "nodes.csv": text("the nodes of the network and their parameters"),
     "edges.csv": text("its edges"),
-    **{name: words for name, words in _FILES_SHOWN.items() if name not in ("edges.csv", "scores.csv", "summary.csv")},
+    **{
+        name: words
+        for name, words in _FILES_SHOWN.items()
+        if name not in ("edges.csv", "scores.csv", "summary.csv", "summary_probability.csv")
+    },
     "signals.csv": text("surprise, errors and beliefs per epoch and node"),
 }
 

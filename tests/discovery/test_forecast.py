@@ -31,6 +31,8 @@ def known(coefficients, noise_sd, intercept=None, count=1e6):
         weight_sd=empty,
         nats=empty,
         summary=np.zeros((width, width)),
+        probability=empty,
+        summary_probability=np.zeros((width, width)),
         active=weight != 0,
         required=np.zeros_like(weight, bool),
         intercept=np.zeros(width) if intercept is None else np.asarray(intercept, float),

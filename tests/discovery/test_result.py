@@ -8,6 +8,7 @@ import pytest
 from scipy.special import logsumexp
 
 from sostruct.discovery.estimator import discover
+from sostruct.errors import ConfigError
 from sostruct.graph import Topology
 from sostruct.graph.schema import ANNOTATIONS
 
@@ -133,7 +134,6 @@ def test_nats_are_differences_of_evidence(found, frame):
         others = [other for other in parents(found, row.effect) if other != term]
         without, within = (Regression(values, target, terms, MAX_LAG) for terms in (others, [*others, term]))
         assert row.nats == pytest.approx(within.evidence - without.evidence, abs=1e-8)
-        assert row.probability == pytest.approx(1 / (1 + np.exp(-row.nats)), rel=1e-12)
 
 
 def test_no_single_edit_raises_the_evidence(found):
@@ -176,7 +176,7 @@ def test_units_do_not_matter(found, frame):
     keys = ["cause", "effect", "lag"]
     assert set(map(tuple, changed.edges[keys].to_numpy())) == set(map(tuple, found.edges[keys].to_numpy()))
     np.testing.assert_allclose(changed.scores["nats"], found.scores["nats"], atol=1e-8)
-    np.testing.assert_allclose(changed.scores["probability"], found.scores["probability"], atol=1e-8)
+    np.testing.assert_allclose(changed.scores["probability"], found.scores["probability"], atol=1e-6)
     np.testing.assert_allclose(changed.summary, found.summary, atol=1e-8)
     effect = np.where(found.scores["effect"] == "x2", factor, 1.0)
     cause = np.where(found.scores["cause"] == "x2", factor, 1.0)
@@ -202,6 +202,9 @@ def test_forbidden_and_required_edges_are_certain(constrained):
         assert scores.loc[edge, "probability"] == 0.0
         assert np.isfinite(scores.loc[edge, ["weight", "weight_sd"]].astype(float)).all()
     assert constrained.summary.loc["x3", "x4"] == -np.inf
+    assert constrained.summary_probability.loc["x3", "x4"] == 0.0
+    assert constrained.summary_probability.loc["x1", "x2"] == 1.0
+    assert constrained.summary_probability.loc["x4", "x2"] == 1.0
     assert np.isfinite(constrained.summary.loc["x0", "x0"])
     assert scores.loc[("x1", "x2", 3), "probability"] == 1.0
     assert np.isfinite(scores.loc[("x1", "x2", 3), "nats"])
@@ -220,6 +223,33 @@ def test_a_required_edge_keeps_its_own_evidence(constrained, frame):
     expected -= Regression(values, names.index("x2"), others, MAX_LAG).evidence
     row = constrained.scores[(constrained.scores[["cause", "effect", "lag"]] == ["x1", "x2", 3]).all(axis=1)]
     assert row["nats"].item() == pytest.approx(expected, abs=1e-8)
+
+
+def test_a_pair_is_at_least_as_probable_as_its_best_lag(found):
+    best = found.scores.groupby(["cause", "effect"])["probability"].max().unstack()
+    assert (found.summary_probability >= best - 1e-9).all(axis=None)
+    assert (found.summary_probability <= 1 + 1e-12).all(axis=None)
+
+
+def test_doubt_adds_up(found):
+    assert found.expected_false_edges == pytest.approx((1 - found.edges["probability"]).sum(), abs=1e-9)
+    assert 0 < found.expected_false_edges < len(found.edges) / 2
+
+
+@pytest.mark.parametrize("level", [0.0, 0.01, 0.1, 0.5])
+def test_reported_edges_keep_their_level_and_no_larger_set_does(found, level):
+    reported = found.edges_at(level)
+    assert list(reported.columns) == COLUMNS
+    doubt = np.sort(1 - found.scores["probability"].to_numpy())
+    assert np.all(doubt[: len(reported)].sum() <= level * len(reported) + 1e-12)
+    assert np.isclose(np.sum(1 - reported["probability"]), doubt[: len(reported)].sum())
+    assert doubt[: len(reported) + 1].mean() > level
+
+
+@pytest.mark.parametrize("level", [-0.1, 1.0, float("nan")])
+def test_a_level_that_is_no_share_is_refused(found, level):
+    with pytest.raises(ConfigError, match="false_discovery"):
+        found.edges_at(level)
 
 
 def test_agreement_is_at_hand(found, task):

@@ -51,7 +51,7 @@ def test_loading_gives_back_what_was_found(stored, named):
     found, folder = stored
     for place in (folder, str(folder)):
         back = load(place)
-        for name in ("edges", "scores", "summary"):
+        for name in ("edges", "scores", "summary", "summary_probability"):
             pd.testing.assert_frame_equal(getattr(back, name), getattr(found, name), check_exact=True)
         pd.testing.assert_frame_equal(back.history.frame(), found.history.frame(), check_exact=True)
         assert list(back.journal) == list(found.journal)

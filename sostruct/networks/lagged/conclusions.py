@@ -33,6 +33,7 @@ class Conclusions:
             lose; with none active, the log odds that exactly one of its lags enters [target, cause].
         active: whether the term is in the graph [target, term].
         noise_sd: standard deviation of the prediction error, `sqrt(rss / (n - 2))` [target].
+        gains: the prices that all of this comes from.
     """
 
     weight: Table
@@ -41,6 +42,7 @@ class Conclusions:
     summary: Table
     active: NDArray[np.bool_]
     noise_sd: Table
+    gains: LaggedGains
 
 
 def conclude(packed: PackedLagged, signals: Signals, data: LaggedData) -> Conclusions:
@@ -91,7 +93,7 @@ def conclude(packed: PackedLagged, signals: Signals, data: LaggedData) -> Conclu
         pairs = np.array([pair for pair, block in members.items() if len(block) == size])
         blocks = np.array([block for block in members.values() if len(block) == size])
         summary[pairs[:, 0], pairs[:, 1]] = removal(pairs[:, 0], blocks)
-    return Conclusions(weight, weight_sd, nats, summary, active, np.sqrt(rss / (count - 2)))
+    return Conclusions(weight, weight_sd, nats, summary, active, np.sqrt(rss / (count - 2)), gains)
 
 
 def _any_lag(nats: Table, causes: NDArray[np.int64], variables: int) -> Table:

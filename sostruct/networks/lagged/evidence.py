@@ -36,7 +36,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from sostruct.numerics import Numbers
 
-_ALMOST_ALL = 1.0 - 1e-14
+ALMOST_ALL = 1.0 - 1e-14
 """Largest share of the residual one term may explain: keeps a price finite on noiseless data, where it rounds to 1."""
 
 
@@ -117,28 +117,36 @@ def factorize(
     )
 
 
+def sweep(matrix: Float[Array, "slot slot"], k: Int[Array, ""]) -> Float[Array, "slot slot"]:
+    """A symmetric matrix with index k swept in, or out again if it was in.
+
+    With pivot d = a_kk, a_ij becomes `a_ij - a_ik a_kj / d`, row and column k `a_kj / |d|` and a_kk `-1 / d`. Sweeping
+    the indices of S in [G + diag(lam), c; c', y'y] leaves minus A_S^-1 in S, Schur complements on the rest of the
+    diagonal, weights and residual moments in the last column and rss in the corner (Beaton 1964; Goodnight 1979, The
+    American Statistician 33).
+    """
+    index = jnp.arange(matrix.shape[0])
+    column = matrix[:, k]
+    pivot = column[k]
+    edge = jnp.where(index == k, -1 / pivot, column / jnp.abs(pivot))
+    inner = matrix - column[:, None] * (column / pivot)
+    return jnp.where((index == k)[:, None], edge, jnp.where(index == k, edge[:, None], inner))
+
+
 def invert(matrix: Float[Array, "slot slot"]) -> tuple[Float[Array, "slot slot"], Float[Array, ""]]:
     """Inverse of a symmetric positive definite matrix and half its log determinant, by sweeping every index in turn.
 
-    Sweeping k with pivot d = a_kk maps a_ij to `a_ij - a_ik a_kj / d`, row and column k to a_kj / d, and a_kk to -1 /
-    d; after all of them the matrix is minus its inverse and the pivots multiply to its determinant (Beaton 1964;
-    Goodnight 1979, The American Statistician 33). As fast as LAPACK at these sizes, and unlike its batched kernels it
-    takes no lock on the thread pool: two of those in one program can wait for each other for ever on two processors
-    (jaxlib 0.10).
+    After all of them the matrix is minus its inverse and the pivots multiply to its determinant. As fast as LAPACK at
+    these sizes, and unlike its batched kernels it takes no lock on the thread pool: two of those in one program can
+    wait for each other for ever on two processors (jaxlib 0.10).
     """
-    index = jnp.arange(matrix.shape[0])
 
-    def sweep(
+    def step(
         current: Float[Array, "slot slot"], k: Int[Array, ""]
     ) -> tuple[Float[Array, "slot slot"], Float[Array, ""]]:
-        column = current[:, k]
-        pivot = column[k]
-        edge = jnp.where(index == k, -1 / pivot, column / pivot)
-        inner = current - jnp.outer(column, column) / pivot
-        swept = jnp.where((index == k)[:, None], edge[None, :], jnp.where(index == k, edge[:, None], inner))
-        return swept, pivot
+        return sweep(current, k), current[k, k]
 
-    swept, pivots = jax.lax.scan(sweep, matrix, index)
+    swept, pivots = jax.lax.scan(step, matrix, jnp.arange(matrix.shape[0]))
     return -swept, jnp.sum(jnp.log(pivots)) / 2
 
 
@@ -169,7 +177,7 @@ def price(
     def addition(
         schur: Float[Array, "*slot term"], moment: Float[Array, "*slot term"], rss: Float[Array, "*slot 1"]
     ) -> Float[Array, "*slot term"]:
-        explained = jnp.minimum(moment**2 / (schur * rss), _ALMOST_ALL)
+        explained = jnp.minimum(moment**2 / (schur * rss), ALMOST_ALL)
         return entry - half * jnp.log1p(-explained) - jnp.log(schur) / 2
 
     variance = jnp.where(fit.mask, jnp.diagonal(fit.inverse), 1.0)
