@@ -33,6 +33,8 @@ class LaggedSettings:
 
     expected_parents: float = 2.0
     ridge: float = 1.0
+    functions: str = "auto"
+    probabilities: bool = True
     forbidden: list[Any] = field(default_factory=list)
     required: list[Any] = field(default_factory=list)
 

@@ -60,6 +60,9 @@ def show_result(found: Discovery, task: Task, numbers: Mapping[str, Any], page: 
         table.add_column(name)
     for name in ("lag", "weight", "sd", "nats", "probability"):
         table.add_column(name, justify="right")
+    curved = bool((edges["function"] != "line").any())
+    if curved:
+        table.add_column("as")
     for row in others.head(_ROWS).itertuples(index=False):
         table.add_row(
             Text(str(row.cause)),
@@ -69,6 +72,7 @@ def show_result(found: Discovery, task: Task, numbers: Mapping[str, Any], page: 
             f"{row.weight_sd:.2g}",
             f"{row.nats:.1f}",
             f"{row.probability:.3f}",
+            *([str(row.function)] if curved else []),
         )
     console.print(table)
     if len(others) > _ROWS:

@@ -70,6 +70,8 @@ class CausesWorkflow(AbstractWorkflow):
             required=_edges(settings.required),
             expected_parents=settings.expected_parents,
             ridge=settings.ridge,
+            functions=settings.functions,
+            probabilities=settings.probabilities,
             growth=rule,
             **_loop(config),
         )

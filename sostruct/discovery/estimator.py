@@ -9,16 +9,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, final
 
 import networkx as nx
+import numpy as np
 import pandas as pd
 
 from sostruct.control.estimator import AbstractEstimator
 from sostruct.control.run import Run
+from sostruct.discovery.dictionary import horizons, offered
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.result import Discovery
+from sostruct.errors import ConfigError
 from sostruct.growth import catalogue
 from sostruct.growth.base import AbstractGrowthRule
+from sostruct.networks.lagged.curved import MOST_COLUMNS, CurvedTerms
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.tasks.checks import check_frame
+
+FUNCTIONS = ("auto", "linear", "curved")
+"""What mechanisms may look like."""
 
 
 @final
@@ -29,8 +36,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
     Starting from no edges, every epoch prices all additions, removals and replacements of one edge per series in nats
     of log evidence and makes the best; the graph is the fixed point.
 
-    What this assumes: linear effects at lags 1..max_lag, no hidden common causes, no effects faster than one step,
-    and a system that does not change over the rows.
+    What this assumes: effects at lags 1..max_lag that add up, of one series or of the product of two; no hidden common
+    causes, no effects faster than one step, and a system that does not change over the rows.
 
     Args:
         max_lag: the largest lag, in rows.
@@ -38,6 +45,10 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         required: (cause, effect, lag) that must be, or (cause, effect) of which at least one lag must be.
         expected_parents: prior expected number of parents per series over all lags.
         ridge: prior precision of a standardized weight, in units of the noise precision.
+        functions: "linear"; "curved": every link may be a line or a curve, and every two may interact
+            (`networks.lagged.curved`); "auto": so if the data ask for it (`discovery.dictionary`) and the table has
+            room for all series and lags.
+        probabilities: whether to average over graphs; else `probability` is that given the found graph, and too sure.
         growth: a growth rule; `growth.catalogue.evidence()` when None.
         epochs: most epochs to run.
         edits_per_epoch: most edits per epoch over all series; None for no limit.
@@ -52,6 +63,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         required: Iterable[Sequence[Any]] = (),
         expected_parents: float = 2.0,
         ridge: float = 1.0,
+        functions: str = "auto",
+        probabilities: bool = True,
         growth: AbstractGrowthRule | None = None,
         epochs: int = 100,
         edits_per_epoch: int | None = None,
@@ -62,6 +75,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         self.required = tuple(required) if isinstance(required, Iterator) else required
         self.expected_parents = expected_parents
         self.ridge = ridge
+        self.functions = functions
+        self.probabilities = probabilities
         self.growth = growth
         self.epochs = epochs
         self.edits_per_epoch = edits_per_epoch
@@ -74,15 +89,34 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
             DataError: data that cannot be used; the message names the column.
             ConfigError: settings that do not fit the data.
         """
+        if self.functions not in FUNCTIONS:
+            raise ConfigError(
+                f"Cannot use functions={self.functions!r}. This is because it is one of {', '.join(FUNCTIONS)}. Try "
+                "'auto', which lets the data decide."
+            )
         frame = check_frame(data, self.max_lag)
-        network = LaggedNetwork.bare(
-            tuple(frame.columns),
-            self.max_lag,
-            expected_parents=self.expected_parents,
-            ridge=self.ridge,
-            forbidden=self.forbidden,
-            required=self.required,
-        )
+        names = tuple(frame.columns)
+        settings: dict[str, Any] = {
+            "expected_parents": self.expected_parents,
+            "ridge": self.ridge,
+            "forbidden": self.forbidden,
+            "required": self.required,
+        }
+        values = frame.to_numpy(np.float64)
+        if self.functions == "auto":
+            table = offered(values, names, self.max_lag, settings)
+        elif self.functions == "curved":
+            table = CurvedTerms.fitted(names, self.max_lag, values)
+            if table is None:
+                raise ConfigError(
+                    f"Cannot use functions='curved' with {len(names)} series and max_lag={self.max_lag}. This is "
+                    f"because their table would have more than {MOST_COLUMNS} columns. Try fewer series or lags, or "
+                    "functions='linear'."
+                )
+        else:
+            table = None
+        reach = None if table is None else horizons(values, table, settings)
+        network = LaggedNetwork.bare(names, self.max_lag, terms=table, horizon=reach, **settings)
         return frame, network
 
     def default_rule(self) -> AbstractGrowthRule:
@@ -93,7 +127,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         """What a finished run of an assembled network found."""
         final = finished.network
         assert isinstance(final, LaggedNetwork)
-        posterior = Posterior.of(final, finished.data, finished.signals if finished.settled else None, seed=self.seed)
+        signals = finished.signals if finished.settled else None
+        posterior = Posterior.of(final, finished.data, signals, averaged=self.probabilities, seed=self.seed)
         return Discovery(posterior, finished.journal, finished.history, finished.settled)
 
     @property

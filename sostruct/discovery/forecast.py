@@ -17,6 +17,9 @@ from sostruct.errors import DataError
 from sostruct.tasks.base import listed
 from sostruct.tasks.checks import check_numbers
 
+PATHS = 100
+"""Simulated courses behind a forecast several steps ahead of a system that is not linear."""
+
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
@@ -77,13 +80,14 @@ def series_like(data: pd.DataFrame | ArrayLike, variables: Sequence[str]) -> pd.
 
 
 def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
-    r"""Predicts every row `steps` ahead by iterating the regressions.
+    r"""Predicts every row `steps` ahead by iterating the regressions; those with curves or products by simulation.
 
     Each one-step prediction is Student-t with n degrees of freedom, mean `a_j + sum_k w_jk z_k` and squared scale
     `s_j^2 (1 + 1/n + z' A_S^-1 z)` with standardized terms z (Zellner 1971): noise and uncertain weights both count.
     Further ahead the noise of the steps between is carried by the impulse responses of the mean weights (`sum_i
     Psi_h[j, i]^2 s_i^2` per step, Luetkepohl 2005, 2.2), the uncertainty of the weights enters at the last step only,
-    and the density is taken as Student-t again.
+    and the density is taken as Student-t again. Where a mechanism is not linear, `PATHS` courses of the steps between
+    are simulated with the same noise for every row, and their mean and variance are reported.
 
     Raises:
         DataError: too few rows, or `steps` is not positive.
@@ -99,14 +103,17 @@ def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
     values = frame.to_numpy(np.float64)
     weights = np.where(posterior.active, posterior.weight, 0.0)
     past = np.stack([values[lag : len(values) - lags + 1 + lag] for lag in range(lags)], axis=1)
-    for step in range(steps):
-        terms = past[:, ::-1].reshape(len(past), lags * count)
-        ahead = terms @ weights.T + posterior.intercept
-        if step < steps - 1:
-            past = np.concatenate([past[:, 1:], ahead[:, None]], axis=1)
-    base = posterior.noise_sd**2 * (_one_step_factor(posterior, terms) - 1)
-    variance = base + _noise_variance(posterior, weights, steps)[-1]
-    sd = np.sqrt(variance)
+    if _linear(posterior) or steps == 1:
+        for step in range(steps):
+            terms = past[:, ::-1].reshape(len(past), lags * count)
+            ahead = _next(posterior, terms)
+            if step < steps - 1:
+                past = np.concatenate([past[:, 1:], ahead[:, None]], axis=1)
+        base = posterior.noise_sd**2 * (_one_step_factor(posterior, terms) - 1)
+        sd = np.sqrt(base + _noise_variance(posterior, weights, steps)[-1])
+    else:
+        means, variances = _simulated(posterior, past, steps)
+        ahead, sd = means[-1], np.sqrt(variances[-1])
     scored = max(len(values) - lags - steps + 1, 0)
     columns = list(posterior.variables)
     rows = frame.index[lags + steps - 1 :]
@@ -126,13 +133,49 @@ def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
 
 
 def _one_step_factor(posterior: Posterior, terms: NDArray[np.float64]) -> NDArray[np.float64]:
-    standard = (terms - posterior.term_mean) / posterior.term_scale
     factor = np.full((len(terms), len(posterior.variables)), 1 + 1 / posterior.count)
     for target, slots in enumerate(posterior.slots):
         used = slots >= 0
-        own = standard[:, slots[used]]
+        chosen = slots[used]
+        own = (posterior.terms.columns(terms, chosen) - posterior.term_mean[chosen]) / posterior.term_scale[chosen]
         factor[:, target] += np.einsum("ti,ij,tj->t", own, posterior.inverse[target][np.ix_(used, used)], own)
     return factor
+
+
+def _linear(posterior: Posterior) -> bool:
+    return posterior.terms.layout.blocks == 0
+
+
+def _next(posterior: Posterior, links: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of every target given all links [..., link]."""
+    if _linear(posterior):
+        return np.asarray(links @ np.where(posterior.active, posterior.weight, 0.0).T + posterior.intercept)
+    ahead = np.broadcast_to(posterior.intercept, (*links.shape[:-1], len(posterior.variables))).copy()
+    for target, (slots, coefficient) in enumerate(zip(posterior.slots, posterior.coefficient, strict=True)):
+        used = slots >= 0
+        ahead[..., target] += posterior.terms.columns(links, slots[used]) @ coefficient[used]
+    return ahead
+
+
+def _simulated(
+    posterior: Posterior, past: NDArray[np.float64], steps: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and variance 1..steps ahead [step, row, target] of courses that begin with `past` [row, lag, variable],
+    the oldest first."""
+    generator = np.random.default_rng(0)
+    rows, lags, count = past.shape
+    paths = np.broadcast_to(past, (PATHS, *past.shape))
+    means, variances = [], []
+    for step in range(steps):
+        links = paths[:, :, ::-1].reshape(-1, lags * count)
+        ahead = _next(posterior, links).reshape(PATHS, rows, count)
+        doubt = (_one_step_factor(posterior, links).reshape(ahead.shape).mean(axis=0)) * posterior.noise_sd**2
+        means.append(ahead.mean(axis=0))
+        variances.append(ahead.var(axis=0) + doubt)
+        if step < steps - 1:
+            noise = generator.standard_normal((PATHS, 1, count)) * posterior.noise_sd
+            paths = np.concatenate([paths[:, :, 1:], (ahead + noise)[:, :, None]], axis=2)
+    return np.stack(means), np.stack(variances)
 
 
 def _noise_variance(posterior: Posterior, weights: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
@@ -151,11 +194,14 @@ def _continue(
     posterior: Posterior, weights: NDArray[np.float64], values: NDArray[np.float64], steps: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     path = values[-posterior.max_lag :]
+    if not _linear(posterior):
+        means, variances = _simulated(posterior, path[None], steps)
+        return means[:, 0], np.sqrt(variances[:, 0])
     weight_part = []
     for _ in range(steps):
         terms = path[: -posterior.max_lag - 1 : -1].reshape(1, -1)
         weight_part.append(posterior.noise_sd**2 * (_one_step_factor(posterior, terms)[0] - 1))
-        path = np.concatenate([path, terms @ weights.T + posterior.intercept])
+        path = np.concatenate([path, _next(posterior, terms)])
     variance = _noise_variance(posterior, weights, steps) + np.stack(weight_part)
     return path[posterior.max_lag :], np.sqrt(variance)
 

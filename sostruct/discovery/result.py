@@ -16,12 +16,16 @@ from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.scores import compare
 from sostruct.errors import ConfigError
 from sostruct.graph import Journal
+from sostruct.networks.lagged.terms import CURVE, LINE, PRODUCT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLUMNS = ("cause", "effect", "lag", "weight", "weight_sd", "nats", "probability")
+COLUMNS = ("cause", "effect", "lag", "weight", "weight_sd", "nats", "probability", "function")
 """Columns of `edges` and `scores`."""
+
+_FUNCTIONS = {LINE: "identity", CURVE: CURVE}
+"""Functions of the graph's edges; with a product in it, that is what an edge is called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +49,11 @@ class Discovery:
     def scores(self) -> pd.DataFrame:
         """Every candidate edge, in the order of cause, effect and lag.
 
-        Columns: `cause`, `effect`, `lag` (steps), `weight` (effect units per cause unit) and `weight_sd` (posterior
-        mean and standard deviation; for an edge that is not in the graph, what they would be if it entered), `nats`
-        (log evidence with the edge minus without it, prior odds included, the rest of the graph as found) and
+        Columns: `cause`, `effect`, `lag` (steps), `weight` (effect units per cause unit: the mean slope, also of a
+        curve or a product) and `weight_sd` (posterior mean and standard deviation; for an edge that is not in the
+        graph, what they would be if it entered as a line), `nats` (log evidence with the edge minus without it, prior
+        odds included, the rest of the graph as found), `function` ("line", "curve", "product", or several, joined by
+        " + "; empty for an edge that is not in the graph; `interactions` has the products) and
         `probability` (that the edge belongs in the graph, over all graphs; 1 for required and 0 for forbidden edges;
         `docs/evidence.md`). `nats` say what the search decided by, `probability` how sure to be of it.
         """
@@ -71,6 +77,33 @@ class Discovery:
     def summary_probability(self) -> pd.DataFrame:
         """Posterior probability of an edge at any lag [cause x effect], over all graphs."""
         return self._by_pair(self.posterior.summary_probability)
+
+    @cached_property
+    def interactions(self) -> pd.DataFrame:
+        """The products in the graph, by effect.
+
+        Columns: `effect`, `cause_1`, `lag_1`, `cause_2`, `lag_2`, `coefficient` and `coefficient_sd` (of the product of
+        the two causes, each centered at its mean and in units of its standard deviation; effect units).
+        """
+        posterior = self.posterior
+        table = posterior.terms
+        rows = []
+        for effect, slots, coefficient, inverse, noise in zip(
+            posterior.variables,
+            posterior.slots.tolist(),
+            posterior.coefficient.tolist(),
+            posterior.inverse,
+            posterior.noise_sd.tolist(),
+            strict=True,
+        ):
+            for place, (slot, value) in enumerate(zip(slots, coefficient, strict=True)):
+                if slot >= table.layout.lines and 0 <= slot < table.layout.singles and table.layout.blocks:
+                    links = table.terms[slot].links
+                    spread = float(np.sqrt(inverse[place, place])) * noise / float(posterior.term_scale[slot])
+                    rows.append((effect, *links[0], *links[-1], value, spread))
+        return pd.DataFrame(
+            rows, columns=["effect", "cause_1", "lag_1", "cause_2", "lag_2", "coefficient", "coefficient_sd"]
+        )
 
     @property
     def expected_false_edges(self) -> float:
@@ -114,11 +147,11 @@ class Discovery:
                 lag=row.lag,
                 mark="directed",
                 strength=row.weight,
-                function="identity",
                 weight=row.weight,
                 weight_sd=row.weight_sd,
                 nats=row.nats,
                 probability=row.probability,
+                function=_FUNCTIONS.get(str(row.function), PRODUCT),
             )
         return graph
 
@@ -172,6 +205,7 @@ class Discovery:
                 "weight_sd": posterior.weight_sd[target, term],
                 "nats": posterior.nats[target, term],
                 "probability": posterior.probability[target, term],
+                "function": pd.Series(posterior.functions[target, term].astype(object), dtype="object"),
             }
         )
 

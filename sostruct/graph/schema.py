@@ -245,9 +245,10 @@ register_kind(
 )
 register_kind(NodeKind("binary"))
 register_kind(NodeKind("constant"))
+register_kind(NodeKind("product"))
 register_kind(NodeKind("component", {"count": 1.0}, positive=frozenset({"count"})))
 
-for _name in ("identity", "relu", "sigmoid", "tanh"):
+for _name in ("identity", "relu", "sigmoid", "tanh", "curve", "product"):
     register_function_name(_name)
 for _name in ("intercept", "noise_sd", "level"):
     register_annotation("node", _name)

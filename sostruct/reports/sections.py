@@ -139,14 +139,17 @@ def _strongest(tables: RunTables, compared: Comparison) -> Html:
     columns = [("cause", "name"), ("effect", "name"), ("lag", "number"), ("weight ± sd", "number"), ("nats", "number")]
     columns += [("probability", "number")] + ([("truth", "")] if compared.true is not None else [])
     top = max((float(nats) for nats in edges["nats"] if math.isfinite(nats)), default=1.0) or 1.0
-    rows = [[*_edge_cells(edge, top), *_verdict_cell(edge, compared)] for edge in edges.to_dict("records")]
+    curved = "function" in edges and bool((edges["function"] != "line").any())
+    if curved:
+        columns.insert(3, ("as", ""))
+    rows = [[*_edge_cells(edge, top, curved), *_verdict_cell(edge, compared)] for edge in edges.to_dict("records")]
     title = (
         "The edges" if len(tables.edges) <= STRONGEST else f"The {STRONGEST} strongest of {len(tables.edges):,} edges"
     )
     return table(columns, rows, f"{title}, by evidence")
 
 
-def _edge_cells(edge: Mapping[Any, Any], top: float) -> list[Html]:
+def _edge_cells(edge: Mapping[Any, Any], top: float, curved: bool) -> list[Html]:
     weight, spread, nats = float(edge["weight"]), float(edge["weight_sd"]), float(edge["nats"])
     scale = max(abs(weight), 1e-300)
     places = min(6, max(0, 2 - math.floor(math.log10(scale)))) if math.isfinite(weight) and weight else 3
@@ -159,6 +162,7 @@ def _edge_cells(edge: Mapping[Any, Any], top: float) -> list[Html]:
         variable(edge["cause"]),
         variable(edge["effect"]),
         number(int(edge["lag"])),
+        *([text(str(edge["function"]))] if curved else []),
         join((fixed(weight, places, sign=True), sure), " "),
         bar,
         shown,
@@ -243,7 +247,7 @@ def reading_section() -> Html:
         "averaged over graphs: an edge with many nats is improbable where another graph without it explains the data "
         "as well. It speaks of the model's edge and is not a guarantee of cause and effect.",
         "weight ± sd": "Posterior mean and standard deviation of the coefficient, in units of the effect per unit of "
-        "the cause.",
+        "the cause; of a curve or a product, its mean slope over the data.",
         "surprise": "Negative log predictive density of the data, in nats, summed over time and variables. What is "
         "reducible is the evidence that the best edit not yet made would add.",
         "truth": "Where a true graph is known, a found link is true if its pair is linked in the truth, in that "

@@ -220,7 +220,7 @@ def _table(
 
 
 def _edge_table(path: Path) -> pd.DataFrame:
-    return _table(path, EDGE_COLUMNS, ("cause", "effect"), ("lag",))
+    return _table(path, EDGE_COLUMNS, ("cause", "effect", "function"), ("lag",), ("function",))
 
 
 def _belief_edge_table(path: Path) -> pd.DataFrame:

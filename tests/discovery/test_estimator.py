@@ -44,6 +44,8 @@ def test_settings_are_parameters():
         "required",
         "expected_parents",
         "ridge",
+        "functions",
+        "probabilities",
         "growth",
         "epochs",
         "edits_per_epoch",

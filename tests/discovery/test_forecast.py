@@ -34,13 +34,20 @@ def known(coefficients, noise_sd, intercept=None, count=1e6):
         probability=empty,
         summary_probability=np.zeros((width, width)),
         active=weight != 0,
+        functions=np.where(weight != 0, "line", ""),
         required=np.zeros_like(weight, bool),
         intercept=np.zeros(width) if intercept is None else np.asarray(intercept, float),
         noise_sd=np.asarray(noise_sd, float),
         slots=np.full((width, 1), -1),
+        coefficient=np.zeros((width, 1)),
         inverse=np.zeros((width, 1, 1)),
         term_mean=np.zeros(lags * width),
         term_scale=np.ones(lags * width),
+        location=np.zeros(0),
+        scale=np.zeros(0),
+        centers=np.zeros(0),
+        width=np.zeros(0),
+        products=False,
     )
 
 

@@ -27,6 +27,7 @@ BELIEF = {"mean": 0.0, "precision": 1.0, "tonic_volatility": -4.0, "tonic_drift"
 def test_the_kinds_of_the_design():
     inside = {f"volatility_{name}": value for name, value in BELIEF.items()}
     expected = {"series": {}, "continuous": BELIEF, "volatile": BELIEF | inside, "binary": {}, "constant": {}}
+    expected["product"] = {}
     expected["component"] = {"count": 1.0}
     assert {kind.name: dict(kind.parameters) for kind in node_kinds()} == expected
 

@@ -28,7 +28,7 @@ def case():
     data = network.prepare(values)
     believed, signals = network.epoch(data, key=KEY)
     targets, terms = design(values, LAGS)
-    return conclude(believed.packed, signals, data), targets, terms, np.log((2 / 9) / (7 / 9))
+    return conclude(believed, signals, data), targets, terms, np.log((2 / 9) / (7 / 9))
 
 
 def test_nats_are_the_evidence_for_each_edge_given_the_others(case) -> None:

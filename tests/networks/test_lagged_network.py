@@ -80,7 +80,7 @@ def test_at_topology_is_editing(network: LaggedNetwork) -> None:
 @pytest.mark.parametrize(
     ("edit", "told"),
     [
-        (AddNode("d", "series"), "AddNode"),
+        (AddNode("d", "series"), "add or remove series"),
         (link("a", "b", 5), "lag 1 to 4"),
         (AddEdge(Edge("c", "a", lag=1, mark="bidirected")), "bidirected"),
         (RemoveEdge("a", "c", lag=1), "a"),

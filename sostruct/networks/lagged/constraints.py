@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
-from sostruct.networks.lagged.terms import LinearTerms
+from sostruct.networks.lagged.terms import AbstractTerms
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,23 @@ class Constraints:
 
 
 def constraints(
-    terms: LinearTerms, forbidden: Iterable[Sequence[Any]], required: Iterable[Sequence[Any]]
+    terms: AbstractTerms, forbidden: Iterable[Sequence[Any]], required: Iterable[Sequence[Any]]
 ) -> Constraints:
     """Masks of the two lists; a pair without a lag stands for all lags (forbidden) or for at least one (required).
 
     Raises:
         ConfigError: an unknown name, a lag outside 1..max_lag, or an edge both forbidden and required.
     """
-    count, size = len(terms.variables), terms.size
+    count, size = len(terms.variables), len(terms.terms)
+    touched = terms.touched
     allowed = np.ones((count, size), bool)
     pinned = np.zeros((count, size), bool)
     pinned_cause = np.zeros((count, count), bool)
     for cause, effect, lags in _read("forbidden", forbidden, terms):
-        allowed[effect, [_term(terms, cause, lag) for lag in lags]] = False
+        barred = [_link(terms, cause, lag) for lag in lags]
+        allowed[effect, np.isin(touched, barred).any(axis=1)] = False
     for cause, effect, lags in _read("required", required, terms):
-        numbers = [_term(terms, cause, lag) for lag in lags]
+        numbers = [_link(terms, cause, lag) for lag in lags]
         if not allowed[effect, numbers].any():
             raise ConfigError(
                 f"Cannot require the edge {terms.variables[cause]} -> {terms.variables[effect]} (lag "
@@ -58,12 +60,13 @@ def constraints(
     return Constraints(allowed, pinned, pinned_cause, start)
 
 
-def _term(terms: LinearTerms, cause: int, lag: int) -> int:
-    return terms.numbers[terms.variables[cause], lag]
+def _link(terms: AbstractTerms, cause: int, lag: int) -> int:
+    """A link's number, which is also that of its line."""
+    return terms.link_numbers[terms.variables[cause], lag]
 
 
 def _read(
-    setting: str, edges: Iterable[Sequence[Any]], terms: LinearTerms
+    setting: str, edges: Iterable[Sequence[Any]], terms: AbstractTerms
 ) -> Iterator[tuple[int, int, tuple[int, ...]]]:
     number = {name: index for index, name in enumerate(terms.variables)}
     for entry in edges:

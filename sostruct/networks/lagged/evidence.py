@@ -18,8 +18,12 @@ residual moments of all terms at once):
     rewire s->k  prune s, then add k with  d_k + W_sk^2 / P_ss,  r_k + W_sk b_s / P_ss,  rss + b_s^2 / P_ss
 
 The prune price is Bayesian model reduction (Friston & Penny 2011, NeuroImage 56): nothing is refitted. All of it is
-recomputed from the moments at every epoch, so no rounding accumulates over a search. Everything here is written for one
-target and vmapped over targets by the caller.
+recomputed from the moments at every epoch, so no rounding accumulates over a search. `prices.py` makes prices
+of them, also for terms with several columns. Everything is for one target and vmapped over targets by the caller.
+
+A noise floor kappa adds `n kappa` to y'y: the inverse-gamma prior `p(s2) ~ s2^-1 exp(-n kappa / (2 s2))`, which says
+that no series is predicted better than to a share kappa of its variance. It counts on nearly deterministic data only,
+where every term of a sampled flow would else be significant.
 
 References: Zellner 1971 (normal-inverse-gamma regression); Kass & Wasserman 1995, JASA 90 (unit information).
 """
@@ -44,7 +48,7 @@ class TargetPrior(eqx.Module):
     """What may be a parent of a target, and how likely that is beforehand; stacked over targets in a network.
 
     Attributes:
-        log_odds: log prior odds q of each term [term], finite.
+        log_odds: log prior odds q of each term [term], finite; a term of several columns pays once.
         allowed: terms that may enter [term].
         required: terms that may never leave [term].
         required_cause: variables of which at least one term must stay [variable].
@@ -57,58 +61,44 @@ class TargetPrior(eqx.Module):
 
 
 class Factorization(eqx.Module):
-    """One target's regression on its active terms. Padded slots have `mask` False, weight 0 and variance 0."""
+    """One target's regression on its active columns. Padded slots have `mask` False, weight 0 and variance 0."""
 
     mask: Bool[Array, " slot"]
-    terms: Int[Array, " slot"]
+    columns: Int[Array, " slot"]
     weight: Float[Array, " slot"]
     inverse: Float[Array, "slot slot"]
-    projection: Float[Array, "slot term"]
-    schur: Float[Array, " term"]
-    residual_moment: Float[Array, " term"]
+    rows: Float[Array, "slot column"]
+    projection: Float[Array, "slot column"]
+    schur: Float[Array, " column"]
+    residual_moment: Float[Array, " column"]
     rss: Float[Array, ""]
     half_log_determinant: Float[Array, ""]
 
 
-class TargetGains(eqx.Module):
-    """Prices at one target, nats; -inf where a move is not legal.
-
-    Attributes:
-        add: of each absent term [term].
-        prune: of each active slot [slot].
-        rewire: of removing each active slot for its best replacement [slot].
-        replacement: that replacement [slot].
-    """
-
-    add: Float[Array, " term"]
-    prune: Float[Array, " slot"]
-    rewire: Float[Array, " slot"]
-    replacement: Int[Array, " slot"]
-
-
 def factorize(
-    gram: Float[Numbers, "term term"],
-    cross: Float[Numbers, " term"],
+    gram: Float[Numbers, "column column"],
+    cross: Float[Numbers, " column"],
     power: Float[Numbers, ""],
-    ridge: Float[Numbers, " term"],
+    ridge: Float[Numbers, " column"],
     active: Int[Numbers, " slot"],
     mask: Bool[Numbers, " slot"],
 ) -> Factorization:
-    """Posterior of the weights of the active terms, and the regression of every other term on them."""
+    """Posterior of the weights of the active columns, and the regression of every other column on them."""
     mask = jnp.asarray(mask)
-    terms = jnp.where(mask, active, 0)
-    rows = jnp.where(mask[:, None], gram[terms], 0.0)
+    columns = jnp.where(mask, active, 0)
+    rows = jnp.where(mask[:, None], gram[columns], 0.0)
     both = mask[:, None] & mask
-    precision = jnp.where(both, rows[:, terms], 0.0) + jnp.diag(jnp.where(mask, ridge[terms], 1.0))
+    precision = jnp.where(both, rows[:, columns], 0.0) + jnp.diag(jnp.where(mask, ridge[columns], 1.0))
     inverse, half_log_determinant = invert(precision)
     projection = inverse @ rows
-    moment = jnp.where(mask, cross[terms], 0.0)
+    moment = jnp.where(mask, cross[columns], 0.0)
     weight = inverse @ moment
     return Factorization(
         mask=mask,
-        terms=terms,
+        columns=columns,
         weight=weight,
         inverse=jnp.where(both, inverse, 0.0),
+        rows=rows,
         projection=projection,
         schur=jnp.maximum(jnp.diagonal(gram) + ridge - jnp.sum(rows * projection, axis=0), ridge),
         residual_moment=jnp.asarray(cross - weight @ rows),
@@ -150,52 +140,12 @@ def invert(matrix: Float[Array, "slot slot"]) -> tuple[Float[Array, "slot slot"]
     return -swept, jnp.sum(jnp.log(pivots)) / 2
 
 
-def log_evidence(fit: Factorization, count: Float[Numbers, ""], ridge: Float[Numbers, " term"]) -> Float[Array, ""]:
+def log_evidence(fit: Factorization, count: Float[Numbers, ""], ridge: Float[Numbers, " column"]) -> Float[Array, ""]:
     """Log marginal density of the standardized target (natural logarithm), without the structure prior.
 
     `-n/2 log(pi rss) + lgamma(n/2) - 1/2 log|A_S| + 1/2 sum_S log lam`: the scale-invariant prior on the noise
     variance makes it a density from the second sample on.
     """
-    log_ridge = jnp.sum(jnp.where(fit.mask, jnp.log(ridge[fit.terms]), 0.0))
+    log_ridge = jnp.sum(jnp.where(fit.mask, jnp.log(ridge[fit.columns]), 0.0))
     likelihood = gammaln(count / 2) - count / 2 * (math.log(math.pi) + jnp.log(fit.rss))
     return likelihood - fit.half_log_determinant + log_ridge / 2
-
-
-def price(
-    fit: Factorization,
-    count: Float[Numbers, ""],
-    ridge: Float[Numbers, " term"],
-    cause: Int[Numbers, " term"],
-    prior: TargetPrior,
-) -> TargetGains:
-    """The price of every addition, removal and replacement at one target (module docstring)."""
-    half = count / 2
-    present = jnp.zeros(prior.allowed.shape, bool).at[fit.terms].max(fit.mask)
-    absent = prior.allowed & ~present
-    entry = jnp.log(ridge) / 2 + prior.log_odds
-
-    def addition(
-        schur: Float[Array, "*slot term"], moment: Float[Array, "*slot term"], rss: Float[Array, "*slot 1"]
-    ) -> Float[Array, "*slot term"]:
-        explained = jnp.minimum(moment**2 / (schur * rss), ALMOST_ALL)
-        return entry - half * jnp.log1p(-explained) - jnp.log(schur) / 2
-
-    variance = jnp.where(fit.mask, jnp.diagonal(fit.inverse), 1.0)
-    released = fit.weight**2 / variance
-    prune = -half * jnp.log1p(released / fit.rss) - jnp.log(variance) / 2 - entry[fit.terms]
-    slot_cause = cause[fit.terms]
-    siblings = jnp.sum(fit.mask & (slot_cause[:, None] == slot_cause), axis=1)
-    last = prior.required_cause[slot_cause] & (siblings == 1)
-    removable = fit.mask & ~prior.required[fit.terms]
-
-    schur = fit.schur + fit.projection**2 / variance[:, None]
-    moment = fit.residual_moment + fit.projection * (fit.weight / variance)[:, None]
-    legal = absent & (~last[:, None] | (slot_cause[:, None] == cause))
-    swap = jnp.where(legal, addition(schur, moment, (fit.rss + released)[:, None]), -jnp.inf)
-    replacement = jnp.argmax(swap, axis=1)
-    return TargetGains(
-        add=jnp.where(absent, addition(fit.schur, fit.residual_moment, fit.rss[None]), -jnp.inf),
-        prune=jnp.where(removable & ~last, prune, -jnp.inf),
-        rewire=jnp.where(removable, prune + jnp.max(swap, axis=1), -jnp.inf),
-        replacement=replacement,
-    )

@@ -42,22 +42,26 @@ class LaggedData(eqx.Module):
     """Standardized statistics: what a lagged network's epoch consumes.
 
     Attributes:
-        gram: Z'Z of the standardized terms [term, term]; its diagonal is `count`.
-        cross: Z'y of every standardized target [target, term].
-        power: y'y of every standardized target [target].
+        gram: Z'Z of the standardized columns [column, column]; its diagonal is `count`.
+        cross: Z'y of every standardized target [target, column].
+        power: y'y of every standardized target, and the noise floor [target].
         count: number of rows n.
-        term_mean, term_scale: mean and standard deviation of every term [term], in the data's units.
+        term_mean, term_scale: mean and standard deviation of every column [column], in the data's units.
         target_mean, target_scale: the same of every target [target].
+        slope: mean derivative of every column by the first and second link of its term [column, 2].
+        floor: noise floor kappa; power is `n (1 + kappa)`.
     """
 
-    gram: Float[Numbers, "term term"]
-    cross: Float[Numbers, "target term"]
+    gram: Float[Numbers, "column column"]
+    cross: Float[Numbers, "target column"]
     power: Float[Numbers, " target"]
     count: Float[Numbers, ""]
-    term_mean: Float[Numbers, " term"]
-    term_scale: Float[Numbers, " term"]
+    term_mean: Float[Numbers, " column"]
+    term_scale: Float[Numbers, " column"]
     target_mean: Float[Numbers, " target"]
     target_scale: Float[Numbers, " target"]
+    slope: Float[Numbers, "column 2"]
+    floor: Float[Numbers, ""]
 
 
 def moments(values: NDArray[np.float64], max_lag: int) -> Moments:
@@ -110,4 +114,6 @@ def standardized(raw: Moments) -> LaggedData:
         term_scale=scale[variables:],
         target_mean=location[:variables],
         target_scale=scale[:variables],
+        slope=np.tile([1.0, 0.0], (len(location) - variables, 1)),
+        floor=np.asarray(0.0),
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import equinox as eqx
@@ -18,32 +17,43 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from sostruct.errors import ConfigError, GraphError
-from sostruct.graph import AbstractEdit, AddEdge, Capacity, Edge, Node, RemoveEdge, Rewire, Topology, apply
+from sostruct.graph import AbstractEdit, Capacity, Node, Topology, apply
 from sostruct.graph.packing import power_of_two
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.lagged.constraints import constraints
 from sostruct.networks.lagged.evidence import TargetPrior
-from sostruct.networks.lagged.moments import LaggedData, moments, standardized
+from sostruct.networks.lagged.mechanisms import (
+    active_terms,
+    additions,
+    check_edge,
+    removals,
+    replacements,
+    touched_targets,
+)
+from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.packed import LaggedGains, PackedLagged, with_rows
-from sostruct.networks.lagged.terms import LinearTerms
+from sostruct.networks.lagged.terms import PRODUCT, AbstractTerms, LinearTerms
 from sostruct.surprise import Signals
 
 _DEGREE = 8
-"""Fewest parent slots per target: most targets need no more, so most runs compile once."""
+"""Fewest slots per target: most targets need no more, so most runs compile once."""
+
+_CURVED_DEGREE = 32
+"""The same where terms may have several columns."""
 
 
 class LaggedNetwork(AbstractNetwork):
     """Observed series whose parents are their own and each other's past.
 
     Attributes:
-        topology: nodes of kind "series", directed value edges with lag 1..max_lag.
+        topology: nodes of kind "series" and, for interactions, "product"; `mechanisms.py` says how terms stand in it.
         packed: the same as arrays.
         terms: the term table; its variables fix the order of nodes in every array.
     """
 
     topology: Topology
     packed: PackedLagged
-    terms: LinearTerms = eqx.field(static=True)
+    terms: AbstractTerms = eqx.field(static=True)
 
     @classmethod
     def bare(
@@ -55,6 +65,8 @@ class LaggedNetwork(AbstractNetwork):
         ridge: float = 1.0,
         forbidden: Iterable[Sequence[Any]] = (),
         required: Iterable[Sequence[Any]] = (),
+        terms: AbstractTerms | None = None,
+        horizon: Sequence[int] | None = None,
     ) -> LaggedNetwork:
         """A network that has only its required edges.
 
@@ -66,6 +78,10 @@ class LaggedNetwork(AbstractNetwork):
             ridge: prior precision of a standardized weight in units of the noise precision (1: unit information).
             forbidden: (cause, effect) or (cause, effect, lag) that may never be in the graph.
             required: (cause, effect, lag) that must be, or (cause, effect) of which at least one lag must be.
+            terms: the term table; lines only when None. With K terms of a kind, those of each kind have the odds of
+                the formula above.
+            horizon: largest lag of the terms of every target [target]; max_lag for all when None. A term counts among
+                the K of its kind if it is within the target's horizon.
 
         Raises:
             ConfigError: an unknown name, a lag outside 1..max_lag, an edge both forbidden and required, or a
@@ -78,25 +94,30 @@ class LaggedNetwork(AbstractNetwork):
             )
         if not ridge > 0 or not np.isfinite(ridge):
             raise ConfigError(f"Cannot use ridge={ridge!r}. This is because a prior precision is positive. Try 1.")
-        terms = LinearTerms(tuple(variables), max_lag)
-        count, size = len(terms.variables), terms.size
-        share = min(expected_parents / size, 0.5)
+        terms = LinearTerms(tuple(variables), max_lag) if terms is None else terms
+        names = terms.variables
         rules = constraints(terms, forbidden, required)
-        edges = [
-            Edge(source, terms.variables[effect], lag=lag)
+        reach = np.array([max(lag for _, lag in term.links) for term in terms.terms])
+        within = reach <= np.asarray([max_lag] * len(names) if horizon is None else horizon)[:, None]
+        _, kind = np.unique([term.kind for term in terms.terms], return_inverse=True)
+        rivals = np.stack([np.sum(within & (kind == number), axis=1) for number in range(kind.max() + 1)], axis=1)
+        rivals = np.maximum(rivals, 1)[:, kind]
+        share = np.minimum(expected_parents / rivals, 0.5)
+        edits = [
+            edit
             for effect, term in zip(*np.nonzero(rules.start), strict=True)
-            for source, lag in [terms.links[term]]
+            for edit in additions(terms.terms[term], names[effect])
         ]
         topology = Topology(tuple(Node(name, "series") for name in terms.variables), ())
         prior = TargetPrior(
-            log_odds=np.full((count, size), np.log(share / (1 - share))),
-            allowed=rules.allowed,
+            log_odds=np.log(share / (1 - share)),
+            allowed=rules.allowed & (within | rules.start),
             required=rules.required,
             required_cause=rules.required_cause,
         )
-        packed = _blank(_capacity(topology), terms, prior, ridge)
+        packed = _blank(_capacity(0, terms), terms, prior, ridge)
         bare = cls(topology, packed, terms)
-        return bare.edited([AddEdge(edge) for edge in edges], key=jax.random.key(0)) if edges else bare
+        return bare.edited(edits, key=jax.random.key(0)) if edits else bare
 
     @property
     def needs_double(self) -> bool:
@@ -127,7 +148,7 @@ class LaggedNetwork(AbstractNetwork):
 
     def prepare(self, data: Any) -> LaggedData:
         """Standardized sufficient statistics of a complete series [time, variable], float64."""
-        return standardized(moments(np.asarray(data, np.float64), self.terms.max_lag))
+        return self.terms.prepared(np.asarray(data, np.float64))
 
     def at_capacity(self, capacity: Capacity) -> LaggedNetwork:
         """The same network with at least `capacity.degree` parent slots per target."""
@@ -149,6 +170,7 @@ class LaggedNetwork(AbstractNetwork):
             ridge=packed.ridge,
             cause=packed.cause,
             prior=packed.prior,
+            layout=packed.layout,
             capacity=joined,
         )
         return self.with_packed(grown)
@@ -162,12 +184,13 @@ class LaggedNetwork(AbstractNetwork):
             GraphError: an edit that does not fit the graph, or that leaves what a lagged network can express.
         """
         del key
-        return _moved(self, apply(self.topology, edits), _touched_targets(edits, self.terms))
+        after = apply(self.topology, edits)
+        return _moved(self, after, touched_targets(edits, self.topology, after, self.terms))
 
     def at_topology(self, topology: Topology) -> LaggedNetwork:
         """The network on another graph over the same series; edges it has in common keep their weights."""
         for edge in topology.edges:
-            _term_of(edge, self.terms)
+            check_edge(edge)
         return _moved(self, topology, self.terms.variables)
 
     def candidates(self, signals: Signals, *, best: int, moves: frozenset[str]) -> Sequence[Candidate]:
@@ -189,8 +212,9 @@ class LaggedNetwork(AbstractNetwork):
         values = np.take_along_axis(prices, top, axis=1)
         order = np.argsort(-values, axis=1, kind="stable")
         top, values = np.take_along_axis(top, order, axis=1), np.take_along_axis(values, order, axis=1)
-        active = np.asarray(self.packed.active)
-        terms, slots, links = self.terms.size, active.shape[1], self.terms.links
+        active = self.terms.layout.term_of(np.asarray(self.packed.active))
+        table = self.terms.terms
+        terms, slots = len(table), active.shape[1]
         found = []
         for name, own, other, places, nats in zip(
             self.terms.variables, active, replacement, top.tolist(), values.tolist(), strict=True
@@ -199,26 +223,28 @@ class LaggedNetwork(AbstractNetwork):
                 if gain == -np.inf:
                     break
                 if place < terms:
-                    edit: AbstractEdit = _addition(links[place], name)
+                    edits = additions(table[place], name)
                 else:
                     removal, slot = divmod(place - terms, slots)
-                    source, lag = links[own[slot]]
-                    edit = RemoveEdge(source, name, lag=lag)
-                    if removal == 1:
-                        edit = Rewire(edit, _addition(links[other[slot]], name))
-                found.append(Candidate(name, edit, gain))
+                    goes = table[own[slot]]
+                    edits = replacements(goes, table[other[slot]], name) if removal == 1 else removals(goes, name)
+                found.append(Candidate(name, edits[0] if len(edits) == 1 else edits, gain))
         return found
 
     def draw(self, *, key: PRNGKeyArray) -> Sequence[Candidate]:
-        """One addition per target, uniform over its allowed absent terms."""
+        """One addition per target, uniform over its allowed absent links, as lines."""
         generator = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-        absent = np.array(self.packed.prior.allowed)
+        links = len(self.terms.links)
+        absent = np.array(self.packed.prior.allowed)[:, :links]
         mask = np.asarray(self.packed.mask)
-        absent[np.nonzero(mask)[0], np.asarray(self.packed.active)[mask]] = False
+        present = self.terms.layout.term_of(np.asarray(self.packed.active)[mask])
+        target = np.nonzero(mask)[0]
+        for link in self.terms.touched[present].T:
+            absent[target, link] = False
         scores = np.where(absent, generator.random(absent.shape), -1.0)
-        links, names = self.terms.links, self.terms.variables
+        names = self.terms.variables
         return [
-            Candidate(names[target], _addition(links[term], names[target]), float("nan"))
+            Candidate(names[target], additions(self.terms.terms[term], names[target])[0], float("nan"))
             for target, term in enumerate(scores.argmax(axis=1))
             if absent[target, term]
         ]
@@ -228,30 +254,29 @@ def _moved(network: LaggedNetwork, topology: Topology, touched: Collection[str])
     """The network on `topology`, which differs from its own in the parents of the `touched` targets."""
     terms = network.terms
     number = {name: index for index, name in enumerate(terms.variables)}
-    if set(topology.names) != number.keys():
+    kinds = {True: "series", False: PRODUCT}
+    strange = any(node.kind != kinds[node.name in number] for node in topology.nodes)
+    if strange or any(name not in topology for name in number):
         raise GraphError(
-            "Cannot add or remove nodes of a lagged network. This is because its nodes are the columns of its data. "
+            "Cannot add or remove series of a lagged network. This is because they are the columns of its data. "
             "Try edits of edges, or a network on other columns."
         )
-    rows = {number[name]: sorted(_term_of(edge, terms) for edge in topology.parents(name)) for name in touched}
-    if max(map(len, rows.values()), default=0) > network.packed.mask.shape[1]:
-        network = network.at_capacity(_capacity(topology))
+    active = {number[name]: active_terms(topology, name, terms) for name in touched}
+    rows = {target: terms.columns_of(row) for target, row in active.items()}
+    longest = max(map(len, rows.values()), default=0)
+    if longest > network.packed.mask.shape[1]:
+        network = network.at_capacity(_capacity(longest, terms))
     allowed = np.asarray(network.packed.prior.allowed)
-    for target, row in rows.items():
+    for target, row in active.items():
         if not allowed[target, row].all():
             barred = next(term for term in row if not allowed[target, term])
-            raise _forbidden(terms.variables[target], terms.links[barred])
-    _check_required(network, rows)
+            raise _forbidden(terms.variables[target], terms.terms[barred].links[0])
+    _check_required(network, active)
     return LaggedNetwork(topology, with_rows(network.packed, rows), terms)
 
 
-@lru_cache(maxsize=2**15)
-def _addition(link: tuple[str, int], target: str) -> AddEdge:
-    return AddEdge(Edge(link[0], target, lag=link[1]))
-
-
 def _check_required(network: LaggedNetwork, rows: Mapping[int, Sequence[int]]) -> None:
-    """Refuses active terms (by changed target) that leave out what must be a parent of the target."""
+    """Refuses rows of active terms (by changed target) that leave out what must be a parent of the target."""
     terms = network.terms
     required, pairs = (
         np.asarray(mask) for mask in (network.packed.prior.required, network.packed.prior.required_cause)
@@ -260,8 +285,8 @@ def _check_required(network: LaggedNetwork, rows: Mapping[int, Sequence[int]]) -
         return
     causes = terms.causes
     for target, row in rows.items():
-        lost = [terms.links[term] for term in np.flatnonzero(required[target]) if term not in row]
-        present = set(causes[row].tolist())
+        lost = [terms.terms[term].links[0] for term in np.flatnonzero(required[target]) if term not in row]
+        present = set(causes[list(row)].tolist())
         gone = [(terms.variables[cause], None) for cause in np.flatnonzero(pairs[target]) if cause not in present]
         for source, lag in (*lost, *gone):
             where = "" if lag is None else f" at lag {lag}"
@@ -278,44 +303,13 @@ def _forbidden(target: str, link: tuple[str, int]) -> GraphError:
     )
 
 
-def _term_of(edge: Edge, terms: LinearTerms) -> int:
-    term = terms.numbers.get((edge.source, edge.lag))
-    if term is None or edge.coupling != "value" or edge.mark != "directed":
-        raise GraphError(
-            f"Cannot use the edge {edge} ({edge.coupling}, {edge.mark}) in a lagged network. This is because it "
-            f"predicts through directed value edges of lag 1 to {terms.max_lag}. Try such an edge."
-        )
-    return term
+def _capacity(columns: int, terms: AbstractTerms) -> Capacity:
+    """What a lagged network compiles for: columns per target. No other size of the graph reaches its programs."""
+    fewest = _DEGREE if terms.layout.size == 1 else _CURVED_DEGREE
+    return Capacity(1, 1, 1, power_of_two(columns, fewest), 1, 1, 1, frozenset({"series"}), frozenset({"identity"}))
 
 
-def _touched_targets(edits: Iterable[AbstractEdit], terms: LinearTerms) -> Collection[str]:
-    touched: dict[str, None] = {}
-    for edit in edits:
-        match edit:
-            case AddEdge():
-                _term_of(edit.edge, terms)
-                touched[edit.edge.target] = None
-            case RemoveEdge():
-                touched[edit.target] = None
-            case Rewire():
-                _term_of(edit.add.edge, terms)
-                touched[edit.remove.target] = None
-                touched[edit.add.edge.target] = None
-            case _:
-                raise GraphError(
-                    f"Cannot apply {type(edit).__name__} to a lagged network. This is because its nodes are the "
-                    "columns of its data and its weights are learned. Try AddEdge, RemoveEdge or Rewire."
-                )
-    return touched
-
-
-def _capacity(topology: Topology) -> Capacity:
-    """What a lagged network compiles for: parents per target. No other size of the graph reaches its programs."""
-    parents = max((len(topology.parents(name)) for name in topology.names), default=0)
-    return Capacity(1, 1, 1, power_of_two(parents, _DEGREE), 1, 1, 1, frozenset({"series"}), frozenset({"identity"}))
-
-
-def _blank(capacity: Capacity, terms: LinearTerms, prior: TargetPrior, ridge: float) -> PackedLagged:
+def _blank(capacity: Capacity, terms: AbstractTerms, prior: TargetPrior, ridge: float) -> PackedLagged:
     count, width = len(terms.variables), capacity.degree
     return PackedLagged(
         active=np.zeros((count, width), np.int64),
@@ -323,8 +317,9 @@ def _blank(capacity: Capacity, terms: LinearTerms, prior: TargetPrior, ridge: fl
         weight=np.zeros((count, width)),
         inverse=np.zeros((count, width, width)),
         noise=np.ones(count),
-        ridge=np.full(terms.size, float(ridge)),
+        ridge=float(ridge) * terms.ridge,
         cause=terms.causes,
         prior=prior,
+        layout=terms.layout,
         capacity=capacity,
     )

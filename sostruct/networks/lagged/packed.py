@@ -18,8 +18,9 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from sostruct.graph import Capacity
 from sostruct.networks.base import AbstractPacked
 from sostruct.networks.lagged import evidence
-from sostruct.networks.lagged.evidence import TargetGains, TargetPrior
+from sostruct.networks.lagged.evidence import TargetPrior
 from sostruct.networks.lagged.moments import LaggedData
+from sostruct.networks.lagged.prices import Layout, TargetGains, price, structure
 from sostruct.numerics import Numbers
 from sostruct.surprise import AbstractGains, Signals
 
@@ -32,11 +33,11 @@ class LaggedGains(AbstractGains):
 
     Attributes:
         add: of each absent term [target, term].
-        prune: of each active slot [target, slot].
-        rewire: of each active slot's best replacement [target, slot].
+        prune: of each active term, at its first slot [target, slot].
+        rewire: of its best replacement, at its first slot [target, slot].
         replacement: the replacing term [target, slot].
-        schur: Schur complement d of each term given the active ones [target, term].
-        residual_moment: residual moment r of each term; an absent one would enter with weight r / d [target, term].
+        schur: Schur complement d of each column given the active ones [target, column].
+        residual_moment: residual moment r of each column; an absent one would enter with weight r / d [target, column].
         reducible: nats of the best of them, floored at 0 [target].
     """
 
@@ -44,8 +45,8 @@ class LaggedGains(AbstractGains):
     prune: Float[Array, "target slot"]
     rewire: Float[Array, "target slot"]
     replacement: Int[Array, "target slot"]
-    schur: Float[Array, "target term"]
-    residual_moment: Float[Array, "target term"]
+    schur: Float[Array, "target column"]
+    residual_moment: Float[Array, "target column"]
     reducible: Float[Array, " target"]
 
 
@@ -55,14 +56,15 @@ class PackedLagged(AbstractPacked):
     What an edit writes may be NumPy arrays; they reach the device with the next epoch, and change no program.
 
     Attributes:
-        active: active term of each slot, ascending, 0 where masked [target, slot].
+        active: active column of each slot, ascending, 0 where masked [target, slot].
         mask: which slots are in use [target, slot].
         weight: posterior mean of each active weight, standardized units [target, slot].
         inverse: A_S^-1: posterior scale of the active weights over the noise variance [target, slot, slot].
         noise: residual variance rss / n, standardized units [target].
-        ridge: prior precision of each weight, in units of the noise precision [term].
+        ridge: prior precision of each weight, in units of the noise precision [column].
         cause: variable number of each term [term].
         prior: what may be a parent of each target [target, ...].
+        layout: which columns each term has.
         capacity: the sizes compiled code depends on.
     """
 
@@ -71,9 +73,10 @@ class PackedLagged(AbstractPacked):
     weight: Float[Numbers, "target slot"]
     inverse: Float[Numbers, "target slot slot"]
     noise: Float[Numbers, " target"]
-    ridge: Float[Numbers, " term"]
+    ridge: Float[Numbers, " column"]
     cause: Int[Numbers, " term"]
     prior: TargetPrior
+    layout: Layout = eqx.field(static=True)
     capacity: Capacity = eqx.field(static=True)
 
     def epoch(self, data: LaggedData, *, key: PRNGKeyArray) -> tuple[PackedLagged, Signals]:
@@ -84,18 +87,18 @@ class PackedLagged(AbstractPacked):
         def target(row: _Row) -> _Outcome:
             fit = evidence.factorize(data.gram, row.cross, row.power, ridge, row.active, row.mask)
             return _Outcome(
-                gains=evidence.price(fit, data.count, ridge, cause, row.prior),
+                gains=price(fit, data.count, data.gram, ridge, cause, row.prior, self.layout),
                 weight=fit.weight,
                 inverse=fit.inverse,
                 schur=fit.schur,
                 residual_moment=fit.residual_moment,
                 rss=fit.rss,
                 likelihood=evidence.log_evidence(fit, data.count, ridge),
-                structure=jnp.sum(jnp.where(fit.mask, row.prior.log_odds[fit.terms], 0.0)),
+                structure=structure(fit, row.prior, self.layout),
             )
 
         rows = _Row(data.cross, data.power, self.active, self.mask, self.prior)
-        found = _over_targets(target, rows, self.mask.shape[1] * self.ridge.shape[0])
+        found = _over_targets(target, rows, self.mask.shape[1] * self.ridge.shape[0] * self.layout.size)
         gains = found.gains
         noise = found.rss / data.count
         best = [jnp.max(table, axis=1) for table in (gains.add, gains.prune, gains.rewire)]
@@ -125,7 +128,7 @@ class PackedLagged(AbstractPacked):
 class _Row(eqx.Module):
     """What one target's regression is made from; stacked over targets."""
 
-    cross: Float[Numbers, "*target term"]
+    cross: Float[Numbers, "*target column"]
     power: Float[Numbers, "*target"]
     active: Int[Numbers, "*target slot"]
     mask: Bool[Numbers, "*target slot"]
@@ -138,8 +141,8 @@ class _Outcome(eqx.Module):
     gains: TargetGains
     weight: Float[Array, "*target slot"]
     inverse: Float[Array, "*target slot slot"]
-    schur: Float[Array, "*target term"]
-    residual_moment: Float[Array, "*target term"]
+    schur: Float[Array, "*target column"]
+    residual_moment: Float[Array, "*target column"]
     rss: Float[Array, "*target"]
     likelihood: Float[Array, "*target"]
     structure: Float[Array, "*target"]
@@ -157,11 +160,11 @@ def _over_targets(function: Callable[[_Row], _Outcome], rows: _Row, elements_per
 
 
 def with_rows(packed: PackedLagged, rows: Mapping[int, Sequence[int]]) -> PackedLagged:
-    """The same arrays with other active terms at some targets; terms that stay keep weight and covariance bit for bit.
+    """The same arrays with other active columns at some targets; what stays keeps weight and covariance bit for bit.
 
     Args:
         packed: arrays with at least as many slots as the longest row.
-        rows: active terms of each changed target, ascending.
+        rows: active columns of each changed target, ascending.
     """
     if not rows:
         return packed
@@ -173,7 +176,7 @@ def with_rows(packed: PackedLagged, rows: Mapping[int, Sequence[int]]) -> Packed
     width = mask.shape[1]
     new_mask = np.arange(width) < lengths[:, None]
     new_active = np.zeros((len(changed), width), np.int64)
-    new_active[new_mask] = [term for row in rows.values() for term in row]
+    new_active[new_mask] = [column for row in rows.values() for column in row]
     stays = (new_active[:, :, None] == active[changed][:, None, :]) & new_mask[:, :, None] & mask[changed][:, None, :]
     case, after, before = np.nonzero(stays)
     new_weight = np.zeros((len(changed), width))
@@ -193,5 +196,6 @@ def with_rows(packed: PackedLagged, rows: Mapping[int, Sequence[int]]) -> Packed
         ridge=packed.ridge,
         cause=packed.cause,
         prior=packed.prior,
+        layout=packed.layout,
         capacity=packed.capacity,
     )

@@ -35,6 +35,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from numpy.typing import NDArray
 
+from sostruct.networks.lagged.conclusions import Conclusions
 from sostruct.networks.lagged.evidence import ALMOST_ALL, sweep
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.packed import LaggedGains, PackedLagged
@@ -174,6 +175,15 @@ def probabilities(
     chance, found = chains(believed, _ROUNDS, steps)
     variables = packed.prior.required_cause.shape[1]
     return Probabilities(chance, _any_term(chance, np.asarray(found.cause), order, cause, variables), believed)
+
+
+def given_the_graph(conclusions: Conclusions, required: NDArray[np.bool_]) -> Probabilities:
+    """Probabilities of links if the rest of the graph were certain: sigmoid(nats). Where terms have several columns, no
+    chain is run."""
+    term, cause = (1 / (1 + np.exp(-np.clip(nats, -700, 700))) for nats in (conclusions.nats, conclusions.summary))
+    term = np.where(required, 1.0, np.where(conclusions.nats == -np.inf, 0.0, term))
+    cause = np.where(conclusions.summary == -np.inf, 0.0, cause)
+    return Probabilities(term, cause, Prior())
 
 
 def _entry(packed: PackedLagged, gains: LaggedGains, data: LaggedData, ridge: Table) -> Table:
