@@ -4,7 +4,7 @@
 
 The first line it writes says what importing cost. Every answer has the wall seconds of one call on a DataFrame, what
 the call compiled, the edges found, and the largest memory the process has had. A fresh worker's first answer is a first
-call.
+call. With `--search`, lines are searched only and probabilities are not averaged over graphs.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def main() -> None:
     counter = CompileCounter()
     print(json.dumps({"ready": 1, "import_seconds": imported, "peak_mib": peak_mib()}), flush=True)
 
+    settings = {"functions": "linear", "probabilities": False} if "--search" in sys.argv[1:] else {}
     name, frame = "", pd.DataFrame()
     for line in sys.stdin:
         request = json.loads(line)
@@ -76,7 +77,7 @@ def main() -> None:
             name, frame = request["input"], load(request["input"])
         counter.reset()
         start = time.perf_counter()
-        found = discover(frame, max_lag=request["max_lag"])
+        found = discover(frame, max_lag=request["max_lag"], **settings)
         edges = len(found.edges)
         seconds = time.perf_counter() - start
         answer = {

@@ -1,14 +1,15 @@
-"""Which terms a target is offered: lines at all lags, or curves and products up to some lag. The data decide.
+"""Which terms a system is offered: lines at all lags, or curves and products up to some lag. The data decide.
 
 Most systems do with lines, and a search among hundreds of products that are not needed costs time and some accuracy. So
 a graph of lines is found first. Then every curve and every product is priced beside it (`prices.py`: what it would
-add). If the best of them raises the log evidence of some target by more than the prior log odds that a system is
-linear, the system is taken to be nonlinear.
+add). If a system in which one series, any of them, has the best of these terms is more probable than one without, by
+more than the prior log odds that a system is linear, nonlinear graphs are searched too.
 
-Lags are substitutes for functions where a flow is sampled finely, and a search that may use both at once gets stuck
-among the wrong ones. So every target is searched with the terms up to lag 1, up to lag 2, ... and has the horizon with
-the highest evidence, the number of terms to choose among included. The search proper starts from the bare graph again,
-with the tables that were chosen.
+Lags are substitutes for functions where a flow is sampled finely: lines at several lags leave little to a product. So
+where lines explain most of a series, the same is asked beside lines at lag 1; and every target is searched with the
+terms up to lag 1, up to lag 2, ..., and has the horizon with the highest evidence, the number of terms to choose among
+included. Compared with linear graphs chosen alike, they must pass the same test.
+The search proper starts from the bare graph again, with the tables that were chosen.
 """
 
 from __future__ import annotations
@@ -17,30 +18,33 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.networks.lagged.curved import CurvedTerms
 from sostruct.networks.lagged.evidence import ALMOST_ALL
+from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
+from sostruct.networks.lagged.terms import AbstractTerms
 from sostruct.surprise import Signals
 
 CHARGE = math.log(20.0)
 """Prior log odds that a system is linear: of twenty, one is not."""
+
+_SMOOTH = 0.3
+"""Share of its variance that lines leave of a series, below which lags may stand for functions."""
 
 _MOST_EPOCHS = 100
 
 Table = NDArray[np.float64]
 
 
-def offered(
-    values: Table,
-    variables: Sequence[str],
-    max_lag: int,
-    settings: Mapping[str, Any],
-) -> CurvedTerms | None:
-    """The table of curves and products if the data ask for it and it is not too large.
+def chosen(
+    values: Table, variables: Sequence[str], max_lag: int, settings: Mapping[str, Any]
+) -> tuple[CurvedTerms, tuple[int, ...]] | None:
+    """The table of curves and products and the horizon of every target, if the data ask for it and it is not too large.
 
     Args:
         values: the series [time, variable].
@@ -49,36 +53,62 @@ def offered(
     table = CurvedTerms.fitted(variables, max_lag, values)
     if table is None or len(values) - max_lag <= 2 * (table.layout.size + 1):
         return None
-    linear, _ = _searched(LaggedNetwork.bare(variables, max_lag, **settings), values)
     curved = LaggedNetwork.bare(variables, max_lag, terms=table, **settings)
-    best = _best_beside(linear, curved, table, values)
-    return table if best.max(initial=-np.inf) > CHARGE else None
+    bare = LaggedNetwork.bare(variables, max_lag, **settings)
+    data = bare.prepare(values)
+    linear, _ = _searched(bare, data)
+    wanted = _asked_for(linear, curved, table, values)
+    if not wanted and max_lag > 1 and float(np.min(np.asarray(linear.packed.noise))) < _SMOOTH:
+        near = LaggedNetwork.bare(variables, max_lag, horizon=[1] * len(variables), **settings)
+        wanted = _asked_for(_searched(near, data)[0], curved, table, values)
+    if not wanted:
+        return None
+    reach, evidence = horizons(table.prepared(values), table, settings)
+    floored = eqx.tree_at(lambda one: one.power, data, np.asarray(data.power) * (1 + table.floor))
+    _, without = horizons(floored, linear.terms, settings)
+    return (table, reach) if _one_of(evidence - without) else None
 
 
-def horizons(values: Table, table: CurvedTerms, settings: Mapping[str, Any]) -> tuple[int, ...]:
-    """The largest lag of the terms of every target, by the evidence of the graphs that are found with it [target].
+def horizons(data: LaggedData, table: AbstractTerms, settings: Mapping[str, Any]) -> tuple[tuple[int, ...], Table]:
+    """The largest lag of the terms of every target, by the evidence of the graphs that are found with it [target]; and
+    the log evidence of every target with its own [target].
 
     Args:
-        values: the series [time, variable].
+        data: statistics of the series, by the table.
         table: the terms.
         settings: as of `LaggedNetwork.bare`.
     """
-    evidence = []
+    found = []
     for horizon in range(1, table.max_lag + 1):
         reach = [horizon] * len(table.variables)
         network = LaggedNetwork.bare(table.variables, table.max_lag, terms=table, horizon=reach, **settings)
-        found, signals = _searched(network, values)
-        held = np.zeros(found.packed.prior.log_odds.shape, bool)
-        mask = np.asarray(found.packed.mask)
-        held[np.nonzero(mask)[0], table.layout.term_of(np.asarray(found.packed.active)[mask])] = True
-        structure = np.where(held, np.asarray(found.packed.prior.log_odds), 0.0).sum(axis=1)
-        evidence.append(structure - np.asarray(signals.surprise))
-    return tuple((np.argmax(evidence, axis=0) + 1).tolist())
+        found.append(_evidence(*_searched(network, data)))
+    evidence = np.stack(found)
+    return tuple((evidence.argmax(axis=0) + 1).tolist()), evidence.max(axis=0)
 
 
-def _searched(network: LaggedNetwork, values: Table) -> tuple[LaggedNetwork, Signals]:
+def _evidence(network: LaggedNetwork, signals: Signals) -> Table:
+    """Log evidence and structure prior of every target [target]."""
+    log_odds, layout = np.asarray(network.packed.prior.log_odds), network.terms.layout
+    mask, columns = np.asarray(network.packed.mask), np.asarray(network.packed.active)
+    held = np.zeros(log_odds.shape, bool)
+    held[np.nonzero(mask)[0], layout.term_of(columns[mask])] = True
+    found: Table = np.where(held, log_odds, 0.0).sum(axis=1) - np.asarray(signals.surprise)
+    return found
+
+
+def _asked_for(linear: LaggedNetwork, curved: LaggedNetwork, table: CurvedTerms, values: Table) -> bool:
+    return _one_of(_best_beside(linear, curved, table, values))
+
+
+def _one_of(nats: Table) -> bool:
+    """Whether one target, any of them with equal odds, being nonlinear is more probable than that none is."""
+    return bool(np.logaddexp.reduce(nats) - math.log(len(nats)) > CHARGE)
+
+
+def _searched(network: LaggedNetwork, data: LaggedData) -> tuple[LaggedNetwork, Signals]:
     """The fixed point of the best edit per target, as the default rule finds it, and the signals of its last epoch."""
-    data, key = network.prepare(values), jax.random.key(0)
+    key = jax.random.key(0)
     for _ in range(_MOST_EPOCHS):
         network, signals = network.epoch(data, key=key)
         found = network.candidates(signals, best=1, moves=frozenset({"add", "prune", "rewire"}))

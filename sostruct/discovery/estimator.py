@@ -14,7 +14,7 @@ import pandas as pd
 
 from sostruct.control.estimator import AbstractEstimator
 from sostruct.control.run import Run
-from sostruct.discovery.dictionary import horizons, offered
+from sostruct.discovery.dictionary import chosen, horizons
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.result import Discovery
 from sostruct.errors import ConfigError
@@ -103,8 +103,9 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
             "required": self.required,
         }
         values = frame.to_numpy(np.float64)
+        choice = None
         if self.functions == "auto":
-            table = offered(values, names, self.max_lag, settings)
+            choice = chosen(values, names, self.max_lag, settings)
         elif self.functions == "curved":
             table = CurvedTerms.fitted(names, self.max_lag, values)
             if table is None:
@@ -113,10 +114,9 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
                     f"because their table would have more than {MOST_COLUMNS} columns. Try fewer series or lags, or "
                     "functions='linear'."
                 )
-        else:
-            table = None
-        reach = None if table is None else horizons(values, table, settings)
-        network = LaggedNetwork.bare(names, self.max_lag, terms=table, horizon=reach, **settings)
+            choice = table, horizons(table.prepared(values), table, settings)[0]
+        terms, reach = (None, None) if choice is None else choice
+        network = LaggedNetwork.bare(names, self.max_lag, terms=terms, horizon=reach, **settings)
         return frame, network
 
     def default_rule(self) -> AbstractGrowthRule:

@@ -103,7 +103,7 @@ def test_terms_beyond_the_candidates_have_their_probability_at_the_graph(monkeyp
     """With two candidates per target, every other term is priced at the found graph."""
     values = series(1, 3, 30)
     network, signals, data = settled(values)
-    monkeypatch.setattr("sostruct.networks.lagged.sampling.CANDIDATES", 2)
+    monkeypatch.setattr("sostruct.networks.lagged.sampling.CANDIDATES", (2,))
     few = probabilities(network.packed, signals.gains, data, seed=0, prior=Prior(SHIFT, STRENGTH))
     targets, terms = design(values, LAGS)
     odds = math.log((2 / TERMS) / (1 - 2 / TERMS))

@@ -5,7 +5,7 @@ search. Three things make it too sure or too shy; three answers follow.
 
 **Several graphs explain the data about as well.** A Markov chain per target visits parent sets S in proportion to their
 posterior probability (collapsed spike and slab: George & McCulloch 1993, JASA 88). It starts at the graph of the search
-and flips the best `CANDIDATES` terms; all others have their probability given that graph. It never rejects: the swept
+and flips the best terms; all others have their probability given that graph. It never rejects: the swept
 matrix prices every flip k at once, each happens at the rate sigmoid(dF_k), and S counts for its mean holding time `1 /
 sum of rates` (Bortz, Kalos & Lebowitz 1975, J. Comput. Phys. 17; the rates fulfil detailed balance). Averaged is not
 whether a term is in S but its probability given the others (Rao-Blackwell).
@@ -41,8 +41,11 @@ from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.packed import LaggedGains, PackedLagged
 from sostruct.numerics import Numbers, double_precision
 
-CANDIDATES = 64
-"""Terms per target that the chain may flip: those in the graph, then those with the highest prices."""
+CANDIDATES = (16, 32, 64)
+"""Terms per target that a chain may flip: those in the graph, then those with the highest prices. The least of these
+numbers that leaves out nothing with a price above `_HOPELESS` at any target, or else the largest."""
+
+_HOPELESS = -5.0
 
 STEPS = 384
 """Moves of each target's last chain that count: probabilities between .05 and .95 vary by .02 (sd) at most from seed to
@@ -137,8 +140,11 @@ def probabilities(
     active = np.zeros(allowed.shape, bool)
     mask = np.asarray(packed.mask)
     active[np.nonzero(mask)[0], np.asarray(packed.active)[mask]] = True
-    width = min(terms, max(CANDIDATES, int(active.sum(axis=1).max(initial=0))))
-    order = np.argsort(-np.where(active, np.inf, np.asarray(gains.add)), axis=1, kind="stable")[:, :width]
+    ranked = np.where(active, np.inf, np.asarray(gains.add))
+    hopeful = int((ranked > _HOPELESS).sum(axis=1).max(initial=0))
+    enough = next((size for size in CANDIDATES if size >= hopeful), CANDIDATES[-1])
+    width = min(terms, max(enough, int(active.sum(axis=1).max(initial=0))))
+    order = np.argsort(-ranked, axis=1, kind="stable")[:, :width]
     group = (cause == own).astype(np.int64)
     uncertain = allowed & ~required
     log_odds = np.asarray(packed.prior.log_odds)
