@@ -6,7 +6,7 @@ add). If a system in which one series, any of them, has the best of these terms 
 more than the prior log odds that a system is linear, nonlinear graphs are searched too.
 
 Lags are substitutes for functions where a flow is sampled finely: lines at several lags leave little to a product. So
-where lines explain most of a series, the same is asked beside lines at lag 1; and every target is searched with the
+where lines explain nearly all of a series, the same is asked of lag 1 alone; and every target is searched with the
 terms up to lag 1, up to lag 2, ..., and has the horizon with the highest evidence, the number of terms to choose among
 included. Compared with linear graphs chosen alike, they must pass the same test.
 The search proper starts from the bare graph again, with the tables that were chosen.
@@ -33,7 +33,7 @@ from sostruct.surprise import Signals
 CHARGE = math.log(20.0)
 """Prior log odds that a system is linear: of twenty, one is not."""
 
-_SMOOTH = 0.3
+_SMOOTH = 0.1
 """Share of its variance that lines leave of a series, below which lags may stand for functions."""
 
 _MOST_EPOCHS = 100
@@ -59,14 +59,16 @@ def chosen(
     linear, _ = _searched(bare, data)
     wanted = _asked_for(linear, curved, table, values)
     if not wanted and max_lag > 1 and float(np.min(np.asarray(linear.packed.noise))) < _SMOOTH:
-        near = LaggedNetwork.bare(variables, max_lag, horizon=[1] * len(variables), **settings)
-        wanted = _asked_for(_searched(near, data)[0], curved, table, values)
+        reach = [1] * len(variables)
+        near, _ = _searched(LaggedNetwork.bare(variables, max_lag, horizon=reach, **settings), data)
+        close = LaggedNetwork.bare(variables, max_lag, terms=table, horizon=reach, **settings)
+        wanted = _asked_for(near, close, table, values)
     if not wanted:
         return None
-    reach, evidence = horizons(table.prepared(values), table, settings)
+    chosen_lags, evidence = horizons(table.prepared(values), table, settings)
     floored = eqx.tree_at(lambda one: one.power, data, np.asarray(data.power) * (1 + table.floor))
     _, without = horizons(floored, linear.terms, settings)
-    return (table, reach) if _one_of(evidence - without) else None
+    return (table, chosen_lags) if _one_of(evidence - without) else None
 
 
 def horizons(data: LaggedData, table: AbstractTerms, settings: Mapping[str, Any]) -> tuple[tuple[int, ...], Table]:
