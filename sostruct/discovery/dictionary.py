@@ -122,7 +122,8 @@ def _searched(network: LaggedNetwork, data: LaggedData) -> tuple[LaggedNetwork, 
 
 
 def _best_beside(linear: LaggedNetwork, curved: LaggedNetwork, table: CurvedTerms, values: Table) -> Table:
-    """Nats that the best term that is not a line would add to each target's lines."""
+    """Nats that the best term that is not a line would add to each target's lines: the additions of `prices.py`,
+    without compiling a program for the whole table that linear systems never need."""
     layout, lag = table.layout, table.max_lag
     links = table.lagged(values)
     rows = len(links)
@@ -137,13 +138,13 @@ def _best_beside(linear: LaggedNetwork, curved: LaggedNetwork, table: CurvedTerm
     best = np.full(len(targets.T), -np.inf)
     for target, (used, slots) in enumerate(zip(mask, active, strict=True)):
         lines = slots[used]
-        chosen = design[:, lines]
-        outer = chosen.T @ design
+        parents = design[:, lines]
+        outer = parents.T @ design
         inverse = np.linalg.inv(outer[:, lines] + np.diag(ridge[lines]))
         series = targets[:, target]
-        weight = inverse @ (chosen.T @ series)
-        residual = series - chosen @ weight
-        rss = rows * (1 + table.floor) - weight @ (chosen.T @ series)
+        weight = inverse @ (parents.T @ series)
+        residual = series - parents @ weight
+        rss = rows * (1 + table.floor) - weight @ (parents.T @ series)
         moment = residual @ design
         schur = power + ridge - np.sum(outer * (inverse @ outer), axis=0)
         explained = np.minimum(moment**2 / (np.maximum(schur, ridge) * rss), ALMOST_ALL)

@@ -32,7 +32,7 @@ FUNCTIONS = ("auto", "linear", "curved")
 class CausalDiscovery(AbstractEstimator[Discovery]):
     """Finds which series drives which, at which lag, and how sure that is.
 
-    Every series is a Bayesian linear regression on the past of its parents (exact normal-inverse-gamma evidence).
+    Every series is a Bayesian regression on the past of its parents (exact normal-inverse-gamma evidence).
     Starting from no edges, every epoch prices all additions, removals and replacements of one edge per series in nats
     of log evidence and makes the best; the graph is the fixed point.
 
@@ -118,6 +118,13 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         terms, reach = (None, None) if choice is None else choice
         network = LaggedNetwork.bare(names, self.max_lag, terms=terms, horizon=reach, **settings)
         return frame, network
+
+    def check(self, X: pd.DataFrame | Any) -> None:
+        """Raises what `fit` would raise about data and settings, without doing the work."""
+        if self.functions == "auto":  # lines raise the same errors, and need no search for what to offer
+            CausalDiscovery(**(self.get_params() | {"functions": "linear"})).check(X)
+        else:
+            super().check(X)
 
     def default_rule(self) -> AbstractGrowthRule:
         """Surprise-driven growth: the graph is the fixed point."""

@@ -101,7 +101,7 @@ class Posterior:
         links = len(terms.links)
         required = np.asarray(packed.prior.required)[:, :links]
         if terms.layout.blocks or not averaged:
-            chances = given_the_graph(conclusions, required)
+            chances = given_the_graph(conclusions, required, np.asarray(packed.prior.required_cause))
         else:
             chances = probabilities(packed, conclusions.gains, data, seed=seed)
         mask, slots = np.asarray(packed.mask), np.asarray(packed.active)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
 
 from sostruct.control.finished import DONE
+from sostruct.discovery import dictionary
 from sostruct.discovery.estimator import CausalDiscovery, discover
 from sostruct.discovery.store import load, metrics, write_results
 from sostruct.errors import ConfigError
-from sostruct.graph import Topology
+from sostruct.graph import AddEdge, Edge, Topology
 from sostruct.graph.files import SCHEMA
 from sostruct.networks.lagged.curved import CurvedTerms
+from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.tasks import Lorenz96, SparseVAR
 
 ROWS = 400
+KEY = jax.random.key(0)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +138,41 @@ def test_constraints_reach_products_and_curves(frame):
     assert {("line", "hump", 1), ("line", "hump", 2)} & pairs
     assert bound.summary.loc["gate", "product"] == -np.inf
     assert bound.summary_probability.loc["gate", "product"] == 0.0
+
+
+@pytest.mark.parametrize("settings", [{"functions": "curved"}, {"functions": "linear", "probabilities": False}])
+def test_what_is_required_is_certain_without_chains_too(frame, settings):
+    required = [("line", "hump"), ("gate", "hump", 2)]
+    bound = discover(frame, max_lag=2, required=required, **settings)
+    assert bound.summary_probability.loc["line", "hump"] == 1.0
+    assert bound.summary_probability.loc["gate", "hump"] == 1.0
+    assert (bound.summary_probability.to_numpy() < 1).any()
+
+
+def test_what_is_offered_is_priced_as_the_search_prices_it(frame):
+    """Beside no lines exactly; beside lines, where the search bars the curves of present lines, at least as high."""
+    values, names = frame.to_numpy(), tuple(frame.columns)
+    table = CurvedTerms.fitted(names, 2, values)
+    curved, linear = LaggedNetwork.bare(names, 2, terms=table), LaggedNetwork.bare(names, 2)
+    edges = [AddEdge(Edge("gate", "line", lag=1)), AddEdge(Edge("line", "hump", lag=2))]
+    for lines in ([], edges):
+        before, after = (network.edited(lines, key=KEY) for network in (linear, curved))
+        _, signals = after.epoch(after.prepare(values), key=KEY)
+        expected = np.asarray(signals.gains.add)[:, table.layout.lines :].max(axis=1)
+        offered = dictionary._best_beside(before, curved, table, values)
+        bare = [name not in {edge.edge.target for edge in lines} for name in names]
+        np.testing.assert_allclose(offered[bare], expected[bare], atol=1e-8)
+        assert (offered >= expected - 1e-8).all()
+
+
+def test_checking_searches_nothing(frame, monkeypatch):
+    def searched(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(dictionary, "_searched", searched)
+    CausalDiscovery(2).check(frame)
+    with pytest.raises(AssertionError):
+        CausalDiscovery(2).fit(frame)
 
 
 def test_wrong_settings_are_named():

@@ -183,12 +183,16 @@ def probabilities(
     return Probabilities(chance, _any_term(chance, np.asarray(found.cause), order, cause, variables), believed)
 
 
-def given_the_graph(conclusions: Conclusions, required: NDArray[np.bool_]) -> Probabilities:
-    """Probabilities of links if the rest of the graph were certain: sigmoid(nats). Where terms have several columns, no
-    chain is run."""
+def given_the_graph(
+    conclusions: Conclusions, required: NDArray[np.bool_], required_cause: NDArray[np.bool_]
+) -> Probabilities:
+    """Probabilities of links if the rest of the graph were certain: sigmoid(nats), and 1 for what is required. Where
+    terms have several columns, no chain is run."""
     term, cause = (1 / (1 + np.exp(-np.clip(nats, -700, 700))) for nats in (conclusions.nats, conclusions.summary))
     term = np.where(required, 1.0, np.where(conclusions.nats == -np.inf, 0.0, term))
     cause = np.where(conclusions.summary == -np.inf, 0.0, cause)
+    some_lag = required.reshape(len(required), -1, required_cause.shape[1]).any(axis=1)
+    cause = np.where(required_cause | some_lag, 1.0, cause)
     return Probabilities(term, cause, Prior())
 
 
