@@ -34,6 +34,7 @@ class LaggedSettings:
     expected_parents: float = 2.0
     ridge: float = 1.0
     functions: str = "auto"
+    contemporaneous: bool = True
     probabilities: bool = True
     forbidden: list[Any] = field(default_factory=list)
     required: list[Any] = field(default_factory=list)

@@ -71,6 +71,7 @@ class CausesWorkflow(AbstractWorkflow):
             expected_parents=settings.expected_parents,
             ridge=settings.ridge,
             functions=settings.functions,
+            contemporaneous=settings.contemporaneous,
             probabilities=settings.probabilities,
             growth=rule,
             **_loop(config),

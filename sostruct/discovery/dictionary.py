@@ -56,11 +56,11 @@ def chosen(
     curved = LaggedNetwork.bare(variables, max_lag, terms=table, **settings)
     bare = LaggedNetwork.bare(variables, max_lag, **settings)
     data = bare.prepare(values)
-    linear, _ = _searched(bare, data)
+    linear, _ = searched(bare, data)
     wanted = _asked_for(linear, curved, table, values)
     if not wanted and max_lag > 1 and float(np.min(np.asarray(linear.packed.noise))) < _SMOOTH:
         reach = [1] * len(variables)
-        near, _ = _searched(LaggedNetwork.bare(variables, max_lag, horizon=reach, **settings), data)
+        near, _ = searched(LaggedNetwork.bare(variables, max_lag, horizon=reach, **settings), data)
         close = LaggedNetwork.bare(variables, max_lag, terms=table, horizon=reach, **settings)
         wanted = _asked_for(near, close, table, values)
     if not wanted:
@@ -84,7 +84,7 @@ def horizons(data: LaggedData, table: AbstractTerms, settings: Mapping[str, Any]
     for horizon in range(1, table.max_lag + 1):
         reach = [horizon] * len(table.variables)
         network = LaggedNetwork.bare(table.variables, table.max_lag, terms=table, horizon=reach, **settings)
-        found.append(_evidence(*_searched(network, data)))
+        found.append(_evidence(*searched(network, data)))
     evidence = np.stack(found)
     return tuple((evidence.argmax(axis=0) + 1).tolist()), evidence.max(axis=0)
 
@@ -108,7 +108,7 @@ def _one_of(nats: Table) -> bool:
     return bool(np.logaddexp.reduce(nats) - math.log(len(nats)) > CHARGE)
 
 
-def _searched(network: LaggedNetwork, data: LaggedData) -> tuple[LaggedNetwork, Signals]:
+def searched(network: LaggedNetwork, data: LaggedData) -> tuple[LaggedNetwork, Signals]:
     """The fixed point of the best edit per target, as the default rule finds it, and the signals of its last epoch."""
     key = jax.random.key(0)
     for _ in range(_MOST_EPOCHS):

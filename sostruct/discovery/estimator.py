@@ -14,6 +14,7 @@ import pandas as pd
 
 from sostruct.control.estimator import AbstractEstimator
 from sostruct.control.run import Run
+from sostruct.discovery.contemporaneous import offered
 from sostruct.discovery.dictionary import chosen, horizons
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.result import Discovery
@@ -37,7 +38,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
     of log evidence and makes the best; the graph is the fixed point.
 
     What this assumes: effects at lags 1..max_lag that add up, of one series or of the product of two; no hidden common
-    causes, no effects faster than one step, and a system that does not change over the rows.
+    causes, and a system that does not change over the rows. Effects within a step are found where residuals are
+    correlated, and have a direction where residuals are not Gaussian (`discovery.contemporaneous`).
 
     Args:
         max_lag: the largest lag, in rows.
@@ -48,6 +50,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         functions: "linear"; "curved": every link may be a line or a curve, and every two may interact
             (`networks.lagged.curved`); "auto": so if the data ask for it (`discovery.dictionary`) and the table has
             room for all series and lags.
+        contemporaneous: whether effects within a step are looked for.
         probabilities: whether to average over graphs; else `probability` is that given the found graph, and too sure.
         growth: a growth rule; `growth.catalogue.evidence()` when None.
         epochs: most epochs to run.
@@ -64,6 +67,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         expected_parents: float = 2.0,
         ridge: float = 1.0,
         functions: str = "auto",
+        contemporaneous: bool = True,
         probabilities: bool = True,
         growth: AbstractGrowthRule | None = None,
         epochs: int = 100,
@@ -76,6 +80,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         self.expected_parents = expected_parents
         self.ridge = ridge
         self.functions = functions
+        self.contemporaneous = contemporaneous
         self.probabilities = probabilities
         self.growth = growth
         self.epochs = epochs
@@ -117,14 +122,16 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
             choice = table, horizons(table.prepared(values), table, settings)[0]
         terms, reach = (None, None) if choice is None else choice
         network = LaggedNetwork.bare(names, self.max_lag, terms=terms, horizon=reach, **settings)
+        if self.contemporaneous:
+            network = offered(values, terms, network, settings)
         return frame, network
 
     def check(self, X: pd.DataFrame | Any) -> None:
         """Raises what `fit` would raise about data and settings, without doing the work."""
-        if self.functions == "auto":  # lines raise the same errors, and need no search for what to offer
-            CausalDiscovery(**(self.get_params() | {"functions": "linear"})).check(X)
-        else:
-            super().check(X)
+        searches: dict[str, Any] = {"contemporaneous": False}  # what is offered raises no error of its own
+        if self.functions == "auto":  # lines raise the same errors
+            searches["functions"] = "linear"
+        super(CausalDiscovery, CausalDiscovery(**(self.get_params() | searches))).check(X)
 
     def default_rule(self) -> AbstractGrowthRule:
         """Surprise-driven growth: the graph is the fixed point."""
@@ -135,7 +142,14 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         final = finished.network
         assert isinstance(final, LaggedNetwork)
         signals = finished.signals if finished.settled else None
-        posterior = Posterior.of(final, finished.data, signals, averaged=self.probabilities, seed=self.seed)
+        posterior = Posterior.of(
+            final,
+            finished.data,
+            signals,
+            averaged=self.probabilities,
+            contemporaneous=self.contemporaneous,
+            seed=self.seed,
+        )
         return Discovery(posterior, finished.journal, finished.history, finished.settled)
 
     @property

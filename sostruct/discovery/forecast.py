@@ -101,7 +101,7 @@ def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
             f"{lags}."
         )
     values = frame.to_numpy(np.float64)
-    weights = np.where(posterior.active, posterior.weight, 0.0)
+    weights, response = _reduced(posterior)
     past = np.stack([values[lag : len(values) - lags + 1 + lag] for lag in range(lags)], axis=1)
     if _linear(posterior) or steps == 1:
         for step in range(steps):
@@ -109,8 +109,8 @@ def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
             ahead = _next(posterior, terms)
             if step < steps - 1:
                 past = np.concatenate([past[:, 1:], ahead[:, None]], axis=1)
-        base = posterior.noise_sd**2 * (_one_step_factor(posterior, terms) - 1)
-        sd = np.sqrt(base + _noise_variance(posterior, weights, steps)[-1])
+        base = posterior.noise_sd**2 * (_one_step_factor(posterior, terms) - 1) @ (response**2).T
+        sd = np.sqrt(base + _noise_variance(posterior, weights, response, steps)[-1])
     else:
         means, variances = _simulated(posterior, past, steps)
         ahead, sd = means[-1], np.sqrt(variances[-1])
@@ -121,7 +121,7 @@ def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
     spread = pd.DataFrame(sd[:scored], index=rows, columns=columns)
     density = _student_t(values[lags + steps - 1 :], ahead[:scored], sd[:scored], posterior.count)
     score = density.mean(axis=0) if scored else np.full(count, np.nan)
-    future, future_sd = _continue(posterior, weights, values, steps)
+    future, future_sd = _continue(posterior, weights, response, values, steps)
     index = _next_index(frame.index, steps)
     return Forecast(
         mean,
@@ -132,7 +132,20 @@ def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
     )
 
 
+def _reduced(posterior: Posterior) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights of the past [target, lagged link] and of the noise of the same step [target, source], effects within the
+    step passed on: `(I - B_0)^-1 B` and `(I - B_0)^-1`."""
+    count, lagged = len(posterior.variables), posterior.max_lag * len(posterior.variables)
+    weights = np.where(posterior.active, posterior.weight, 0.0)
+    if not posterior.instant:
+        return weights, np.eye(count)
+    response = np.linalg.inv(np.eye(count) - weights[:, lagged:]).astype(np.float64)
+    return response @ weights[:, :lagged], response
+
+
 def _one_step_factor(posterior: Posterior, terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    if posterior.instant:
+        terms = np.concatenate([terms, _next(posterior, terms)], axis=1)
     factor = np.full((len(terms), len(posterior.variables)), 1 + 1 / posterior.count)
     for target, slots in enumerate(posterior.slots):
         used = slots >= 0
@@ -147,9 +160,10 @@ def _linear(posterior: Posterior) -> bool:
 
 
 def _next(posterior: Posterior, links: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of every target given all links [..., link]."""
+    """Mean of every target given all lagged links [..., link]."""
     if _linear(posterior):
-        return np.asarray(links @ np.where(posterior.active, posterior.weight, 0.0).T + posterior.intercept)
+        weights, response = _reduced(posterior)
+        return np.asarray(links @ weights.T + response @ posterior.intercept)
     ahead = np.broadcast_to(posterior.intercept, (*links.shape[:-1], len(posterior.variables))).copy()
     for target, (slots, coefficient) in enumerate(zip(posterior.slots, posterior.coefficient, strict=True)):
         used = slots >= 0
@@ -178,11 +192,13 @@ def _simulated(
     return np.stack(means), np.stack(variances)
 
 
-def _noise_variance(posterior: Posterior, weights: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+def _noise_variance(
+    posterior: Posterior, weights: NDArray[np.float64], response: NDArray[np.float64], steps: int
+) -> NDArray[np.float64]:
     """Variance the noise of steps 1..h adds to a prediction h ahead [h, target]."""
     count = len(posterior.variables)
     by_lag = weights.reshape(count, posterior.max_lag, count).transpose(1, 0, 2)
-    responses = [np.eye(count)]
+    responses = [response]
     for step in range(1, steps):
         terms = (by_lag[lag] @ responses[step - 1 - lag] for lag in range(min(step, posterior.max_lag)))
         responses.append(np.sum(list(terms), axis=0))
@@ -191,7 +207,11 @@ def _noise_variance(posterior: Posterior, weights: NDArray[np.float64], steps: i
 
 
 def _continue(
-    posterior: Posterior, weights: NDArray[np.float64], values: NDArray[np.float64], steps: int
+    posterior: Posterior,
+    weights: NDArray[np.float64],
+    response: NDArray[np.float64],
+    values: NDArray[np.float64],
+    steps: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     path = values[-posterior.max_lag :]
     if not _linear(posterior):
@@ -200,9 +220,9 @@ def _continue(
     weight_part = []
     for _ in range(steps):
         terms = path[: -posterior.max_lag - 1 : -1].reshape(1, -1)
-        weight_part.append(posterior.noise_sd**2 * (_one_step_factor(posterior, terms)[0] - 1))
+        weight_part.append(response**2 @ (posterior.noise_sd**2 * (_one_step_factor(posterior, terms)[0] - 1)))
         path = np.concatenate([path, _next(posterior, terms)])
-    variance = _noise_variance(posterior, weights, steps) + np.stack(weight_part)
+    variance = _noise_variance(posterior, weights, response, steps) + np.stack(weight_part)
     return path[posterior.max_lag :], np.sqrt(variance)
 
 

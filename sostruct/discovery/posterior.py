@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from sostruct.discovery.contemporaneous import pairs
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.curved import CurvedTerms
 from sostruct.networks.lagged.moments import LaggedData
@@ -26,7 +27,8 @@ from sostruct.surprise import Signals
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Student-t posteriors of every regression; link k is variable k mod p at lag 1 + k div p.
+    """Student-t posteriors of every regression; link k is variable k mod p at lag 1 + k div p, and of the last p, if
+    effects within a step have directions, at lag 0.
 
     Attributes:
         variables: names of the series [target].
@@ -41,6 +43,10 @@ class Posterior:
         active: links in the graph [target, link].
         functions: how each acts: "line", "curve", "product", joined by " + "; empty where it does not [target, link].
         required: links that had to be [target, link].
+        pair_nats, partial: log odds of a link within the step, of either direction or none, and partial correlation of
+            what the parents leave [series, series], symmetric; -inf and 0 where residuals are not correlated.
+        direction: log odds of cause -> target to the reverse within the step [target, cause]; -inf where forbidden.
+        instant: whether links have lag 0.
         intercept: of every regression [target], in the target's units.
         noise_sd: standard deviation of the prediction error, `sqrt(rss / (n - 2))` [target], in the target's units.
         slots: active columns of the term table by slot, -1 where unused [target, slot].
@@ -62,6 +68,10 @@ class Posterior:
     active: NDArray[np.bool_]
     functions: np.ndarray[Any, np.dtype[Any]]
     required: NDArray[np.bool_]
+    pair_nats: NDArray[np.float64]
+    partial: NDArray[np.float64]
+    direction: NDArray[np.float64]
+    instant: bool
     intercept: NDArray[np.float64]
     noise_sd: NDArray[np.float64]
     slots: NDArray[np.int64]
@@ -83,6 +93,7 @@ class Posterior:
         signals: Signals | None = None,
         *,
         averaged: bool = True,
+        contemporaneous: bool = True,
         seed: int = 0,
     ) -> Posterior:
         """The posterior of a network on `data`.
@@ -92,6 +103,7 @@ class Posterior:
             data: what `network.prepare` returned.
             signals: what an epoch reported on exactly this graph, beliefs in `network` included; None to run one.
             averaged: whether probabilities are averages over graphs, where they can be.
+            contemporaneous: whether correlated residuals are reported.
             seed: of the chains that estimate probabilities.
         """
         if signals is None:
@@ -104,6 +116,14 @@ class Posterior:
             chances = given_the_graph(conclusions, required, np.asarray(packed.prior.required_cause))
         else:
             chances = probabilities(packed, conclusions.gains, data, seed=seed)
+        summary, summary_chance = conclusions.summary, chances.cause
+        direction = np.asarray(packed.prior.direction)
+        within = pairs(network, data) if contemporaneous else None
+        if within is not None:
+            toward = within.nats - np.logaddexp(0.0, -direction)
+            chance = 1 / (1 + np.exp(-np.clip(toward, -700, 700)))
+            summary = np.logaddexp(_log_odds(summary_chance, summary), toward)
+            summary_chance = 1 - (1 - summary_chance) * (1 - chance)
         mask, slots = np.asarray(packed.mask), np.asarray(packed.active)
         term_mean, term_scale = np.asarray(data.term_mean), np.asarray(data.term_scale)
         target_scale = np.asarray(data.target_scale)[:, None]
@@ -117,12 +137,16 @@ class Posterior:
             weight=conclusions.weight * scale,
             weight_sd=conclusions.weight_sd * scale,
             nats=conclusions.nats,
-            summary=conclusions.summary,
+            summary=summary,
             probability=chances.term,
-            summary_probability=chances.cause,
+            summary_probability=summary_chance,
             active=conclusions.active,
             functions=conclusions.functions,
             required=required,
+            pair_nats=np.full(direction.shape, -np.inf) if within is None else within.nats,
+            partial=np.zeros(direction.shape) if within is None else within.partial,
+            direction=direction,
+            instant=0 in {lag for _, lag in terms.links},
             intercept=np.asarray(data.target_mean) - np.sum(coefficient * term_mean[slots], axis=1),
             noise_sd=np.asarray(data.target_scale) * conclusions.noise_sd,
             slots=np.where(mask, slots, -1),
@@ -141,7 +165,7 @@ class Posterior:
     def terms(self) -> AbstractTerms:
         """The term table."""
         if not len(self.location):
-            return LinearTerms(self.variables, self.max_lag)
+            return LinearTerms(self.variables, self.max_lag, self.instant)
         return CurvedTerms(
             variables=self.variables,
             max_lag=self.max_lag,
@@ -168,5 +192,16 @@ class Posterior:
             arrays = {field.name: archive[field.name] for field in fields(cls)}
         arrays["variables"] = tuple(arrays["variables"].tolist())
         arrays["max_lag"], arrays["count"] = int(arrays["max_lag"]), float(arrays["count"])
-        arrays["products"] = bool(arrays["products"])
+        arrays["products"], arrays["instant"] = bool(arrays["products"]), bool(arrays["instant"])
         return cls(**arrays)
+
+
+_SURE = 1 - 1e-9
+"""Averages of probabilities beyond this have lost their digits."""
+
+
+def _log_odds(chance: NDArray[np.float64], nats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log odds of probabilities; of those that are next to 1, the evidence given the graph."""
+    with np.errstate(divide="ignore"):
+        odds = np.log(chance) - np.log1p(-np.minimum(chance, _SURE))
+    return np.where(chance > _SURE, np.maximum(nats, odds), odds)

@@ -21,7 +21,7 @@ from sostruct.networks.lagged.terms import CURVE, LINE, PRODUCT
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLUMNS = ("cause", "effect", "lag", "weight", "weight_sd", "nats", "probability", "function")
+COLUMNS = ("cause", "effect", "lag", "weight", "weight_sd", "nats", "probability", "function", "mark")
 """Columns of `edges` and `scores`."""
 
 _FUNCTIONS = {LINE: "identity", CURVE: CURVE}
@@ -61,15 +61,27 @@ class Discovery:
 
     @cached_property
     def edges(self) -> pd.DataFrame:
-        """The edges of the graph, strongest evidence first; columns as in `scores`."""
-        return self._table(self.posterior.active, strongest_first=True)
+        """The edges of the graph, strongest evidence first; columns as in `scores`.
+
+        Effects within a step have lag 0. Where their direction is not known, `mark` is "undirected", cause and effect
+        are named in the more probable order, `weight` is the partial correlation, and the edge stands once; where both
+        directions are forbidden, it is "bidirected": a hidden common cause is left.
+        """
+        edges = self._table(self.posterior.active, strongest_first=True)
+        pairs = self._pairs()
+        if pairs.empty:
+            return edges
+        return pd.concat([edges, pairs], ignore_index=True).sort_values(
+            "nats", ascending=False, kind="stable", ignore_index=True
+        )
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         """Evidence for an edge at any lag [cause x effect], nats over all lags together.
 
         For a cause in the graph, what the evidence would lose without all of its lags; for any other, the log odds
-        that exactly one of its lags enters.
+        that exactly one of its lags enters. Where some residuals are correlated, it is the log odds, over all graphs,
+        of any lag or an effect of this direction within the step.
         """
         return self._by_pair(self.posterior.summary)
 
@@ -109,7 +121,8 @@ class Discovery:
     def expected_false_edges(self) -> float:
         """Expected number of edges in the graph that do not belong there: the sum of 1 - `probability` over them."""
         posterior = self.posterior
-        return float(np.sum(1 - posterior.probability[posterior.active]))
+        certain = posterior.probability[posterior.active].sum() + self._pairs()["probability"].sum()
+        return float(len(self.edges) - certain)
 
     def edges_at(self, false_discovery: float) -> pd.DataFrame:
         """The edges to report when a given share of them may be false, most probable first; columns as in `scores`.
@@ -138,14 +151,14 @@ class Discovery:
             posterior.variables, posterior.intercept.tolist(), posterior.noise_sd.tolist(), strict=True
         ):
             graph.add_node(name, kind="series", intercept=intercept, noise_sd=noise)
-        for row in self._table(posterior.active).itertuples(index=False):
+        for row in pd.concat([self._table(posterior.active), self._pairs()]).itertuples(index=False):
             graph.add_edge(
                 row.cause,
                 row.effect,
                 key=f"value:{row.lag}",
                 coupling="value",
                 lag=row.lag,
-                mark="directed",
+                mark=row.mark,
                 strength=row.weight,
                 weight=row.weight,
                 weight_sd=row.weight_sd,
@@ -170,7 +183,8 @@ class Discovery:
 
     def compare(self, truth: nx.DiGraph) -> pd.DataFrame:
         """Agreement with a known graph (see `scores.compare`)."""
-        return compare(self.scores, self.edges, self.summary, truth)
+        within = self.posterior.pair_nats - np.logaddexp(0.0, -self.posterior.direction)
+        return compare(self.scores, self.edges, self.summary, truth, within=self._by_pair(within))
 
     def plot(self, truth: nx.DiGraph | None = None) -> Figure:
         """The graph, with the truth beside it when given, and the evidence for every pair."""
@@ -189,31 +203,54 @@ class Discovery:
     def _table(self, chosen: np.ndarray[Any, np.dtype[np.bool_]], *, strongest_first: bool = False) -> pd.DataFrame:
         posterior = self.posterior
         count, lags = len(posterior.variables), posterior.max_lag
-        # [target, lag, cause] -> [cause, target, lag], the order of rows
-        cause, target, lag = np.nonzero(chosen.reshape(count, lags, count).transpose(2, 0, 1))
+        # [target, lag, cause] -> [cause, target, lag], the order of rows; lag 0, if any, stands last
+        shift = int(posterior.instant)
+        ordered = np.roll(chosen.reshape(count, lags + shift, count), shift, axis=1)
+        cause, target, place = np.nonzero(ordered.transpose(2, 0, 1))
+        lag = place + 1 - shift
+        term = (lag - 1) % (lags + shift) * count + cause
         if strongest_first:
-            order = np.argsort(-posterior.nats[target, lag * count + cause], kind="stable")
-            cause, target, lag = cause[order], target[order], lag[order]
-        term = lag * count + cause
+            order = np.argsort(-posterior.nats[target, term], kind="stable")
+            cause, target, lag, term = cause[order], target[order], lag[order], term[order]
         names = np.array(posterior.variables, dtype=object)
         return pd.DataFrame(
             {
                 "cause": pd.Series(names[cause], dtype="object"),
                 "effect": pd.Series(names[target], dtype="object"),
-                "lag": lag + 1,
+                "lag": lag,
                 "weight": posterior.weight[target, term],
                 "weight_sd": posterior.weight_sd[target, term],
                 "nats": posterior.nats[target, term],
                 "probability": posterior.probability[target, term],
                 "function": pd.Series(posterior.functions[target, term].astype(object), dtype="object"),
+                "mark": pd.Series(["directed"] * len(term), dtype="object"),
             }
         )
+
+    def _pairs(self) -> pd.DataFrame:
+        """The pairs of series that are linked within the step without a direction, columns as in `edges`."""
+        posterior = self.posterior
+        names, direction = posterior.variables, posterior.direction
+        rows = []
+        for one, other in np.argwhere(np.triu(posterior.pair_nats > 0)).tolist():
+            forward, backward = direction[other, one], direction[one, other]
+            cause, effect = (one, other) if forward >= backward else (other, one)
+            nats = float(posterior.pair_nats[one, other])
+            partial = float(posterior.partial[one, other])
+            mark = "undirected"
+            if forward == -np.inf or backward == -np.inf:
+                mark = "bidirected" if forward == backward else "directed"
+            spread = float(np.sqrt((1 - partial**2) / posterior.count))
+            chance = float(1 / (1 + np.exp(-nats)))
+            rows.append((names[cause], names[effect], 0, partial, spread, nats, chance, LINE, mark))
+        table = pd.DataFrame(rows, columns=list(COLUMNS))
+        return table.astype(dict.fromkeys(("cause", "effect", "function", "mark"), "object")) if rows else table
 
     def __repr__(self) -> str:
         posterior = self.posterior
         state = "settled" if self.settled else "not settled"
         return (
-            f"Discovery: {int(posterior.active.sum())} edges among {len(posterior.variables)} series, lags 1 to "
+            f"Discovery: {len(self.edges)} edges among {len(posterior.variables)} series, lags 1 to "
             f"{posterior.max_lag} ({self.expected_false_edges:.1f} expected to be false), {posterior.count:g} rows, "
             f"{len(self.history)} epochs, {state}"
         )

@@ -64,15 +64,25 @@ def _ranking(truth: NDArray[np.bool_], nats: NDArray[np.float64]) -> tuple[float
     return auroc, auprc
 
 
-def compare(scores: pd.DataFrame, edges: pd.DataFrame, summary: pd.DataFrame, truth: nx.DiGraph) -> pd.DataFrame:
-    """Agreement of a found graph with a known one, one row per view ("summary", "lag_by_lag").
+def compare(
+    scores: pd.DataFrame,
+    edges: pd.DataFrame,
+    summary: pd.DataFrame,
+    truth: nx.DiGraph,
+    *,
+    within: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Agreement of a found graph with a known one, one row per view ("summary", "lag_by_lag", and "contemporaneous" if
+    either graph has effects at lag 0).
 
     Args:
         scores: every candidate, columns cause, effect, lag, nats.
         edges: the edges in the graph, columns cause, effect, lag.
         summary: nats over all lags together [cause x effect].
         truth: edges from cause to effect with attribute `lag`; a lag beyond the candidates' largest cannot be found and
-            counts as missed in the summary only.
+            counts as missed in the summary only. Edges with the mark "bidirected" are not of this question.
+        within: nats of effects at lag 0 that are not among the candidates [cause x effect]. An undirected edge counts
+            in the direction in which it is named.
 
     Raises:
         DataError: the truth names a node the data do not have.
@@ -86,19 +96,24 @@ def compare(scores: pd.DataFrame, edges: pd.DataFrame, summary: pd.DataFrame, tr
             f"have. Try the names of the columns: {', '.join(names[:20])}."
         )
     count, max_lag = len(names), int(scores["lag"].max())
-    true: NDArray[np.bool_] = np.zeros((max_lag + 1, count, count), bool)
-    for cause, effect, lag in truth.edges(data="lag", default=1):
-        true[lag if lag <= max_lag else 0, number[cause], number[effect]] = True
+    true: NDArray[np.bool_] = np.zeros((max_lag + 2, count, count), bool)
+    for cause, effect, data in truth.edges(data=True):
+        if data.get("mark") != "bidirected":
+            true[min(data.get("lag", 1), max_lag + 1), number[cause], number[effect]] = True
     found: NDArray[np.bool_] = np.zeros_like(true)
     found[edges["lag"].to_numpy(), *_places(edges, number)] = True
     nats = np.full(true.shape, -np.inf)
+    if within is not None:
+        nats[0] = within.loc[names, names].to_numpy()
     nats[scores["lag"].to_numpy(), *_places(scores, number)] = scores["nats"].to_numpy()
     off: NDArray[np.bool_] = np.logical_not(np.eye(count, dtype=bool))
     ranked = summary.loc[names, names].to_numpy()
     views = {
         "summary": agreement(np.any(true, axis=0)[off], np.any(found, axis=0)[off], ranked[off]),
-        "lag_by_lag": agreement(true[1:, off], found[1:, off], nats[1:, off]),
+        "lag_by_lag": agreement(true[1:-1, off], found[1:-1, off], nats[1:-1, off]),
     }
+    if true[0].any() or found[0].any():
+        views["contemporaneous"] = agreement(true[0][off], found[0][off], nats[0][off])
     return pd.DataFrame([vars(view) for view in views.values()], index=pd.Index(views, name="view"))
 
 

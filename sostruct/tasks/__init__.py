@@ -16,12 +16,14 @@ from sostruct.tasks.nonlinear import Nonlinear
 from sostruct.tasks.reader import Table
 from sostruct.tasks.regimes import Regime, RegimeSwitch
 from sostruct.tasks.series import Nile, OilPrice, Sunspots
+from sostruct.tasks.structural import StructuralVAR
 from sostruct.tasks.truth import Link, check_truth, read_truth, truth_graph
 from sostruct.tasks.var import SparseVAR
 
 all_tasks: Mapping[str, type[AbstractTask]] = MappingProxyType(
     {
         "var": SparseVAR,
+        "structural_var": StructuralVAR,
         "lorenz96": Lorenz96,
         "nonlinear": Nonlinear,
         "us_macro": USMacro,
@@ -47,6 +49,7 @@ __all__ = [
     "Regime",
     "RegimeSwitch",
     "SparseVAR",
+    "StructuralVAR",
     "Sunspots",
     "Table",
     "Task",

@@ -1,7 +1,7 @@
 """The graph behind a task: built from links, read from a file, and checked against the columns it speaks of.
 
 Design note. A truth is a `networkx.MultiDiGraph` that follows the graph schema: nodes of kind "series", edges from
-cause to effect with coupling "value" and a lag of at least 1, keyed "value:lag". A file may know less: only who
+cause to effect with coupling "value" and a lag of at least 0, keyed "value:lag". A file may know less: only who
 causes whom. Then every edge gets lag 1 and the reader says that the lags mean nothing.
 """
 
@@ -48,7 +48,7 @@ def check_truth(graph: nx.MultiDiGraph, names: Iterable[str], max_lag: int) -> N
         max_lag: the largest lag, in steps, that is looked for.
 
     Raises:
-        DataError: a node is not among the columns, or an edge has a lag outside 1..max_lag.
+        DataError: a node is not among the columns, or an edge has a lag outside 0..max_lag.
     """
     columns = tuple(names)
     unknown = [name for name in graph.nodes if name not in set(columns)]
@@ -58,10 +58,10 @@ def check_truth(graph: nx.MultiDiGraph, names: Iterable[str], max_lag: int) -> N
             f"Try the names of the columns: {listed(columns)}."
         )
     for cause, effect, lag in graph.edges(data="lag"):
-        if not 1 <= lag <= max_lag:
+        if not 0 <= lag <= max_lag:
             raise DataError(
                 f"Cannot use the truth. This is because its edge {cause} -> {effect} has lag {lag}, outside the lags "
-                f"1 to {max_lag} that are looked for. Try a max_lag that covers it, or leave the edge out."
+                f"0 to {max_lag} that are looked for. Try a max_lag that covers it, or leave the edge out."
             )
 
 
@@ -77,7 +77,7 @@ def read_truth(path: Path, names: Sequence[str]) -> tuple[nx.MultiDiGraph, bool]
 
     Raises:
         DataError: the file cannot be read, lacks a column, names an unknown series, or has a lag that is not a whole
-            number of at least 1.
+            number of at least 0.
     """
     text = decode(read_bytes(path, "the truth file"), path, "the truth file")
     rows = _json_rows(path, text) if path.suffix.lower() == ".json" else _text_rows(path, text)
@@ -148,11 +148,11 @@ def _text_rows(path: Path, text: str) -> list[tuple[str, str, str, object]]:
 def _lag(path: Path, place: str, given: object) -> int:
     try:
         lag = float(str(given))
-        if isinstance(given, bool) or lag < 1 or lag != int(lag):
+        if isinstance(given, bool) or lag < 0 or lag != int(lag):
             raise ValueError
     except (ValueError, OverflowError):
         raise DataError(
             f"Cannot use the truth file {str(path)!r}. This is because {place} has the lag {given!r}, which is not a "
-            f"whole number of at least 1. Try the number of steps by which the cause precedes the effect."
+            f"whole number of at least 0. Try the number of steps by which the cause precedes the effect."
         ) from None
     return int(lag)

@@ -68,7 +68,17 @@ def test_what_a_run_leaves_says_what_was_run(small, workplace):
 
     found = load(folder)
     edges = pd.read_csv(folder / "edges.csv")
-    assert list(edges.columns) == ["cause", "effect", "lag", "weight", "weight_sd", "nats", "probability", "function"]
+    assert list(edges.columns) == [
+        "cause",
+        "effect",
+        "lag",
+        "weight",
+        "weight_sd",
+        "nats",
+        "probability",
+        "function",
+        "mark",
+    ]
     pd.testing.assert_frame_equal(edges, found.edges, check_dtype=False, rtol=1e-14)
     assert len(pd.read_csv(folder / "scores.csv")) == 5 * 5 * 3
     graph, truth = read_graph(folder / "graph.json"), read_graph(folder / "truth.json")

@@ -157,8 +157,8 @@ def test_settings_that_do_not_exist_or_compose(refuses, arguments, words):
     [
         (None, ["'truth.csv'", "no such file"]),
         ("cause,effect,lag\na,zebra,1\n", ["'zebra'", "line 2"]),
-        ("cause,effect,lag\na,b,7\n", ["a -> b", "lag 7", "1 to 3"]),
-        ("cause,effect,lag\na,b,0\n", ["'0'", "line 2"]),
+        ("cause,effect,lag\na,b,7\n", ["a -> b", "lag 7", "0 to 3"]),
+        ("cause,effect,lag\na,b,-1\n", ["'-1'", "line 2"]),
         ("from,to\na,b\n", ["'from, to'", "cause"]),
     ],
 )

@@ -17,11 +17,12 @@ from .regressions import Regression, parents
 stats = pytest.importorskip("scipy.stats")
 
 
-def known(coefficients, noise_sd, intercept=None, count=1e6):
-    """A posterior that is sure of x(t) = sum_tau A_tau x(t - tau) + a + e; `coefficients` is [lag x effect x cause]."""
+def known(coefficients, noise_sd, intercept=None, count=1e6, within=None):
+    """A posterior that is sure of x(t) = B x(t) + sum_tau A_tau x(t - tau) + a + e; `coefficients` is [lag x effect x
+    cause], `within` is B."""
     coefficients = np.asarray(coefficients, float)
     lags, width, _ = coefficients.shape
-    weight = np.concatenate(coefficients, axis=1)
+    weight = np.concatenate([*coefficients, *([] if within is None else [np.asarray(within, float)])], axis=1)
     empty = np.zeros_like(weight)
     return Posterior(
         variables=tuple(f"x{number}" for number in range(width)),
@@ -36,13 +37,17 @@ def known(coefficients, noise_sd, intercept=None, count=1e6):
         active=weight != 0,
         functions=np.where(weight != 0, "line", ""),
         required=np.zeros_like(weight, bool),
+        pair_nats=np.full((width, width), -np.inf),
+        partial=np.zeros((width, width)),
+        direction=np.zeros((width, width)),
+        instant=within is not None,
         intercept=np.zeros(width) if intercept is None else np.asarray(intercept, float),
         noise_sd=np.asarray(noise_sd, float),
         slots=np.full((width, 1), -1),
         coefficient=np.zeros((width, 1)),
         inverse=np.zeros((width, 1, 1)),
-        term_mean=np.zeros(lags * width),
-        term_scale=np.ones(lags * width),
+        term_mean=np.zeros(weight.shape[1]),
+        term_scale=np.ones(weight.shape[1]),
         location=np.zeros(0),
         scale=np.zeros(0),
         centers=np.zeros(0),
@@ -105,6 +110,24 @@ def test_the_mean_is_a_matrix_power_and_the_variance_a_sum_of_them(lags, steps):
     assert ahead.future.shape == ahead.future_sd.shape == (steps, width)
     np.testing.assert_allclose(ahead.future.iloc[-1], expected[-1], atol=1e-12)
     np.testing.assert_allclose(ahead.future_sd.iloc[-1] ** 2, variance, rtol=1e-10)
+
+
+def test_effects_within_a_step_are_passed_on():
+    lagged, within = np.array([[[0.5, 0.3], [0.0, 0.4]], [[0.0, 0.2], [0.1, 0.0]]]), np.array([[0.0, 0.0], [0.7, 0.0]])
+    noise, intercept = np.array([1.0, 0.5]), np.array([0.3, -0.2])
+    response = np.linalg.inv(np.eye(2) - within)
+    reduced = known(response @ lagged, [1.0, 1.0], response @ intercept)
+    structural = known(lagged, noise, intercept, within=within)
+    frame = series(structural, 20)
+    for steps in (1, 3):
+        one, other = forecast(structural, frame, steps), forecast(reduced, frame, steps)
+        np.testing.assert_allclose(one.mean, other.mean, atol=1e-12)
+        np.testing.assert_allclose(one.future, other.future, atol=1e-12)
+    variance = np.diag(response @ np.diag(noise**2) @ response.T)
+    np.testing.assert_allclose(forecast(structural, frame, 1).sd.to_numpy() ** 2, np.tile(variance, (18, 1)), rtol=1e-5)
+    power = response @ lagged[0] @ response
+    variance = variance + np.diag(power @ np.diag(noise**2) @ power.T)
+    np.testing.assert_allclose(forecast(structural, frame, 2).future_sd.iloc[-1] ** 2, variance, rtol=1e-5)
 
 
 def test_weights_that_are_not_in_the_graph_predict_nothing():

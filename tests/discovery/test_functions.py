@@ -169,7 +169,7 @@ def test_checking_searches_nothing(frame, monkeypatch):
     def searched(*_, **__):
         raise AssertionError
 
-    monkeypatch.setattr(dictionary, "_searched", searched)
+    monkeypatch.setattr(dictionary, "searched", searched)
     CausalDiscovery(2).check(frame)
     with pytest.raises(AssertionError):
         CausalDiscovery(2).fit(frame)

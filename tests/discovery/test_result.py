@@ -15,7 +15,7 @@ from sostruct.graph.schema import ANNOTATIONS
 from .conftest import MAX_LAG
 from .regressions import Regression, parents
 
-COLUMNS = ["cause", "effect", "lag", "weight", "weight_sd", "nats", "probability", "function"]
+COLUMNS = ["cause", "effect", "lag", "weight", "weight_sd", "nats", "probability", "function", "mark"]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_the_system_is_worth_testing_on(found):
 def test_tables_have_exactly_these_columns_and_types(found):
     for table in (found.edges, found.scores):
         assert list(table.columns) == COLUMNS
-        assert list(map(str, table.dtypes)) == ["object", "object", "int64"] + 4 * ["float64"] + ["object"]
+        assert list(map(str, table.dtypes)) == ["object", "object", "int64"] + 4 * ["float64"] + 2 * ["object"]
         assert {type(name) for column in ("cause", "effect") for name in table[column]} == {str}
         assert list(table.index) == list(range(len(table)))
     assert list(found.summary.index) == list(found.summary.columns) == ["x0", "x1", "x2", "x3", "x4"]
@@ -50,7 +50,7 @@ def test_an_empty_graph_has_the_same_tables(frame):
     names = list(frame.columns)
     nothing = discover(frame, max_lag=MAX_LAG, forbidden=[(cause, effect) for cause in names for effect in names])
     assert len(nothing.edges) == 0
-    assert list(map(str, nothing.edges.dtypes)) == ["object", "object", "int64"] + 4 * ["float64"] + ["object"]
+    assert list(map(str, nothing.edges.dtypes)) == ["object", "object", "int64"] + 4 * ["float64"] + 2 * ["object"]
     assert list(nothing.graph.nodes) == names
     assert nothing.graph.number_of_edges() == 0
     assert (nothing.summary == -np.inf).all(axis=None)

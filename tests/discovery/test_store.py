@@ -79,7 +79,7 @@ def test_tables_in_files_are_the_tables(stored, table):
     read, expected = cells(folder / f"{table}.csv"), getattr(found, table)
     assert list(read) == list(expected.columns)
     for name, column in read.items():
-        convert = {"cause": str, "effect": str, "lag": int, "function": str}.get(name, float)
+        convert = {"cause": str, "effect": str, "lag": int, "function": str, "mark": str}.get(name, float)
         assert list(map(convert, column)) == expected[name].tolist(), name
 
 

@@ -99,7 +99,7 @@ def test_a_graph_from_networkx_itself(tmp_path: Path, name: str) -> None:
         ("cause,effect\nGDP,NA\n", ["line 2", "'GDP'"]),
         ("cause,effect\ngdp,\n", ["line 2", "''"]),
         ("cause,effect\nrate, real,gdp\n", ["line 2", "3 fields", "2"]),
-        ("cause,effect,lag\ngdp,NA,0\n", ["line 2", "'0'"]),
+        ("cause,effect,lag\ngdp,NA,-1\n", ["line 2", "'-1'"]),
         ("cause,effect,lag\ngdp,NA,1\n\ngdp,NA,-1\n", ["line 4", "'-1'"]),
         ("cause,effect,lag\ngdp,NA,1.5\n", ["'1.5'"]),
         ("cause,effect,lag\ngdp,NA,\n", ["''"]),
@@ -122,7 +122,7 @@ def test_refused_text(tmp_path: Path, content: str, words: list[str]) -> None:
         ('{"edges": [["gdp", "NA"]]}', ['"edges"']),
         ('{"edges": [{"source": "gdp"}]}', ["edge number 1", '"target"']),
         ('{"edges": [{"source": "gdp", "target": "x"}]}', ["edge number 1", "'x'"]),
-        ('{"edges": [{"source": "gdp", "target": "NA", "lag": 0}]}', ["edge number 1", "lag 0"]),
+        ('{"edges": [{"source": "gdp", "target": "NA", "lag": -1}]}', ["edge number 1", "lag -1"]),
         ('{"edges": [{"source": "gdp", "target": "NA", "lag": true}]}', ["lag True"]),
         (
             '{"edges": [{"source": "gdp", "target": "NA", "lag": 1}, {"source": "NA", "target": "gdp"}]}',
@@ -147,5 +147,5 @@ def test_a_truth_must_fit_its_series() -> None:
     check_truth(graph, ["a", "b", "c"], 3)
     with refused(DataError, "'b'", "'a', 'c'"):
         check_truth(graph, ["a", "c"], 3)
-    with refused(DataError, "a -> b", "lag 3", "1 to 2"):
+    with refused(DataError, "a -> b", "lag 3", "0 to 2"):
         check_truth(graph, ["a", "b"], 2)

@@ -15,13 +15,14 @@ from sostruct.networks.lagged.terms import AbstractTerms
 
 @dataclass(frozen=True)
 class Constraints:
-    """Masks over [target, term] (and [target, cause] for `required_cause`); `start` holds the terms a search begins
-    with."""
+    """Masks over [target, term] (and [target, cause] for `required_cause` and `instant`, the effects within a step that
+    are not forbidden, whether the table has them or not); `start` holds the terms a search begins with."""
 
     allowed: NDArray[np.bool_]
     required: NDArray[np.bool_]
     required_cause: NDArray[np.bool_]
     start: NDArray[np.bool_]
+    instant: NDArray[np.bool_]
 
 
 def constraints(
@@ -37,10 +38,13 @@ def constraints(
     allowed = np.ones((count, size), bool)
     pinned = np.zeros((count, size), bool)
     pinned_cause = np.zeros((count, count), bool)
-    for cause, effect, lags in _read("forbidden", forbidden, terms):
-        barred = [_link(terms, cause, lag) for lag in lags]
+    instant = ~np.eye(count, dtype=bool)
+    for cause, effect, lags in _read("forbidden", forbidden, terms, least=0):
+        if 0 in lags:
+            instant[effect, cause] = False
+        barred = [_link(terms, cause, lag) for lag in lags if lag in terms.lags]
         allowed[effect, np.isin(touched, barred).any(axis=1)] = False
-    for cause, effect, lags in _read("required", required, terms):
+    for cause, effect, lags in _read("required", required, terms, least=min(terms.lags)):
         numbers = [_link(terms, cause, lag) for lag in lags]
         if not allowed[effect, numbers].any():
             raise ConfigError(
@@ -57,7 +61,7 @@ def constraints(
         column = np.flatnonzero((terms.causes == cause) & allowed[effect])
         if not start[effect, column].any():
             start[effect, column[0]] = True
-    return Constraints(allowed, pinned, pinned_cause, start)
+    return Constraints(allowed, pinned, pinned_cause, start, instant)
 
 
 def _link(terms: AbstractTerms, cause: int, lag: int) -> int:
@@ -66,7 +70,7 @@ def _link(terms: AbstractTerms, cause: int, lag: int) -> int:
 
 
 def _read(
-    setting: str, edges: Iterable[Sequence[Any]], terms: AbstractTerms
+    setting: str, edges: Iterable[Sequence[Any]], terms: AbstractTerms, *, least: int
 ) -> Iterator[tuple[int, int, tuple[int, ...]]]:
     number = {name: index for index, name in enumerate(terms.variables)}
     for entry in edges:
@@ -83,15 +87,16 @@ def _read(
                     f"Cannot use {name!r} in {setting}. This is because the data have no such column. "
                     f"Try one of: {known}."
                 )
-        lags = tuple(range(1, terms.max_lag + 1)) if len(entry) == 2 else (_lag(setting, entry, terms.max_lag),)
+        every = tuple(range(least, terms.max_lag + 1))
+        lags = every if len(entry) == 2 else (_lag(setting, entry, least, terms.max_lag),)
         yield number[cause], number[effect], lags
 
 
-def _lag(setting: str, entry: Sequence[Any], max_lag: int) -> int:
+def _lag(setting: str, entry: Sequence[Any], least: int, max_lag: int) -> int:
     lag = entry[2]
-    if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or not 1 <= lag <= max_lag:
+    if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or not least <= lag <= max_lag:
         raise ConfigError(
             f"Cannot use lag {lag!r} of {entry[0]} -> {entry[1]} in {setting}. This is because lags are whole steps "
-            f"from 1 to max_lag={max_lag}. Try a lag in that range or a larger max_lag."
+            f"from {least} to max_lag={max_lag}. Try a lag in that range or a larger max_lag."
         )
     return int(lag)

@@ -159,14 +159,16 @@ class CurvedTerms(AbstractTerms):
         scale = np.where(constant, 1.0, scale)
         standard = np.where(constant, 0.0, (design - mean) / scale)
         target_mean, target_scale = targets.mean(axis=0), targets.std(axis=0)
+        standard_targets = (targets - target_mean) / target_scale
         rows = len(targets)
         with double_precision():
             gram = jnp.asarray(standard.T @ standard)
-            cross = jnp.asarray(((targets - target_mean) / target_scale).T @ standard)
+            cross = jnp.asarray(standard_targets.T @ standard)
         return LaggedData(
             gram=gram,
             cross=cross,
             power=np.full(len(self.variables), rows * (1 + self.floor)),
+            targets=standard_targets.T @ standard_targets,
             count=np.asarray(float(rows)),
             term_mean=mean,
             term_scale=scale,

@@ -52,12 +52,15 @@ class TargetPrior(eqx.Module):
         allowed: terms that may enter [term].
         required: terms that may never leave [term].
         required_cause: variables of which at least one term must stay [variable].
+        direction: log odds that a variable acts on the target within a step rather than the reverse, if either does;
+            -inf where it may not [variable].
     """
 
     log_odds: Float[Numbers, "*target term"]
     allowed: Bool[Numbers, "*target term"]
     required: Bool[Numbers, "*target term"]
     required_cause: Bool[Numbers, "*target variable"]
+    direction: Float[Numbers, "*target variable"]
 
 
 class Factorization(eqx.Module):

@@ -45,6 +45,7 @@ class LaggedData(eqx.Module):
         gram: Z'Z of the standardized columns [column, column]; its diagonal is `count`.
         cross: Z'y of every standardized target [target, column].
         power: y'y of every standardized target, and the noise floor [target].
+        targets: Y'Y of the standardized targets, without the floor [target, target].
         count: number of rows n.
         term_mean, term_scale: mean and standard deviation of every column [column], in the data's units.
         target_mean, target_scale: the same of every target [target].
@@ -55,6 +56,7 @@ class LaggedData(eqx.Module):
     gram: Float[Numbers, "column column"]
     cross: Float[Numbers, "target column"]
     power: Float[Numbers, " target"]
+    targets: Float[Numbers, "target target"]
     count: Float[Numbers, ""]
     term_mean: Float[Numbers, " column"]
     term_scale: Float[Numbers, " column"]
@@ -93,9 +95,11 @@ def moments(values: NDArray[np.float64], max_lag: int) -> Moments:
     return Moments(float(rows), first.reshape(size), second.reshape(size, size), offset, max_lag)
 
 
-def standardized(raw: Moments) -> LaggedData:
-    """Correlations times n, with the means and scales that undo them."""
+def standardized(raw: Moments, *, instant: bool = False) -> LaggedData:
+    """Correlations times n, with the means and scales that undo them; columns at lag 0 come last, if at all."""
     variables = raw.offset.shape[0]
+    size = len(raw.first)
+    columns = np.arange(variables, size + variables if instant else size) % size
     mean = raw.first / raw.count
     covariance = raw.second / raw.count - np.outer(mean, mean)
     scale = np.sqrt(np.diag(covariance))
@@ -103,17 +107,18 @@ def standardized(raw: Moments) -> LaggedData:
     np.fill_diagonal(correlation, 1.0)
     location = mean + np.tile(raw.offset, raw.max_lag + 1)
     with double_precision():
-        gram = jnp.asarray(raw.count * correlation[variables:, variables:])
-        cross = jnp.asarray(raw.count * correlation[:variables, variables:])
+        gram = jnp.asarray(raw.count * correlation[np.ix_(columns, columns)])
+        cross = jnp.asarray(raw.count * correlation[:variables, columns])
     return LaggedData(
         gram=gram,
         cross=cross,
         power=np.full(variables, raw.count),
+        targets=raw.count * correlation[:variables, :variables],
         count=np.asarray(raw.count),
-        term_mean=location[variables:],
-        term_scale=scale[variables:],
+        term_mean=location[columns],
+        term_scale=scale[columns],
         target_mean=location[:variables],
         target_scale=scale[:variables],
-        slope=np.tile([1.0, 0.0], (len(location) - variables, 1)),
+        slope=np.tile([1.0, 0.0], (len(columns), 1)),
         floor=np.asarray(0.0),
     )

@@ -15,6 +15,7 @@ import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
+from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError, GraphError
 from sostruct.graph import AbstractEdit, Capacity, Node, Topology, apply
@@ -67,6 +68,7 @@ class LaggedNetwork(AbstractNetwork):
         required: Iterable[Sequence[Any]] = (),
         terms: AbstractTerms | None = None,
         horizon: Sequence[int] | None = None,
+        precedes: NDArray[np.bool_] | None = None,
     ) -> LaggedNetwork:
         """A network that has only its required edges.
 
@@ -82,6 +84,7 @@ class LaggedNetwork(AbstractNetwork):
                 the formula above.
             horizon: largest lag of the terms of every target [target]; max_lag for all when None. A term counts among
                 the K of its kind if it is within the target's horizon.
+            precedes: where the table has lag 0, which series may act on which within a step [target, cause], acyclic.
 
         Raises:
             ConfigError: an unknown name, a lag outside 1..max_lag, an edge both forbidden and required, or a
@@ -99,6 +102,8 @@ class LaggedNetwork(AbstractNetwork):
         rules = constraints(terms, forbidden, required)
         reach = np.array([max(lag for _, lag in term.links) for term in terms.terms])
         within = reach <= np.asarray([max_lag] * len(names) if horizon is None else horizon)[:, None]
+        if precedes is not None:
+            within &= (reach > 0) | precedes[:, terms.touched[:, 0] % len(names)]
         _, kind = np.unique([term.kind for term in terms.terms], return_inverse=True)
         rivals = np.stack([np.sum(within & (kind == number), axis=1) for number in range(kind.max() + 1)], axis=1)
         rivals = np.maximum(rivals, 1)[:, kind]
@@ -114,10 +119,20 @@ class LaggedNetwork(AbstractNetwork):
             allowed=rules.allowed & (within | rules.start),
             required=rules.required,
             required_cause=rules.required_cause,
+            direction=np.where(rules.instant, 0.0, -np.inf),
         )
         packed = _blank(_capacity(0, terms), terms, prior, ridge)
         bare = cls(topology, packed, terms)
         return bare.edited(edits, key=jax.random.key(0)) if edits else bare
+
+    def directed(self, direction: NDArray[np.float64]) -> LaggedNetwork:
+        """The same network knowing more of the directions of effects within a step.
+
+        Args:
+            direction: log odds of cause -> target to the reverse, added to what is known [target, cause].
+        """
+        known = np.asarray(self.packed.prior.direction) + direction
+        return self.with_packed(eqx.tree_at(lambda packed: packed.prior.direction, self.packed, known))
 
     @property
     def needs_double(self) -> bool:

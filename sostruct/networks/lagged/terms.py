@@ -1,9 +1,9 @@
 r"""The term table: which functions of the past may predict a target.
 
-A *link* is a variable at a lag, number `(tau - 1) p + i`. A *term* is a function of one link or of two; edits act on
-terms, and edges between series are the links that the active terms touch. Every term has one column of the design, or
-a block of them that enters as a whole (`prices.Layout`). Tables live on the host: compiled code sees columns, layout
-and `causes` only.
+A *link* is a variable at a lag, number `(tau - 1) p + i`, and `L p + i` at lag 0, where a table has that. A *term* is
+a function of one link or of two; edits act on terms, and edges between series are the links that the active terms
+touch. Every term has one column of the design, or a block of them that enters as a whole (`prices.Layout`). Tables live
+on the host: compiled code sees columns, layout and `causes` only.
 
 - `LinearTerms`: every link as it is.
 - `CurvedTerms` (`curved.py`): also a curve of every link, and the product of every two.
@@ -48,7 +48,7 @@ class AbstractTerms(abc.ABC):
     @property
     @abc.abstractmethod
     def terms(self) -> tuple[Term, ...]:
-        """Every term [term]; the first p L are the links as they are."""
+        """Every term [term]; the first are the links as they are."""
 
     @property
     @abc.abstractmethod
@@ -78,10 +78,15 @@ class AbstractTerms(abc.ABC):
     def prepared(self, values: Table) -> LaggedData:
         """Standardized statistics of a complete series [time, variable]."""
 
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """The lags of links, in the order of their numbers."""
+        return tuple(range(1, self.max_lag + 1))
+
     @cached_property
     def links(self) -> tuple[tuple[str, int], ...]:
-        """The (variable, lag) of every link: variable i at lag 1 + k div p."""
-        return tuple((name, lag) for lag in range(1, self.max_lag + 1) for name in self.variables)
+        """The (variable, lag) of every link: variable k mod p at the lag number k div p."""
+        return tuple((name, lag) for lag in self.lags for name in self.variables)
 
     @cached_property
     def link_numbers(self) -> Mapping[tuple[str, int], int]:
@@ -113,12 +118,23 @@ class AbstractTerms(abc.ABC):
     def lagged(self, values: Table) -> Table:
         """Values of all links at rows L..T-1 [row, link]."""
         rows = len(values)
-        return np.concatenate([values[self.max_lag - lag : rows - lag] for lag in range(1, self.max_lag + 1)], axis=1)
+        return np.concatenate([values[self.max_lag - lag : rows - lag] for lag in self.lags], axis=1)
 
 
 @dataclass(frozen=True)
 class LinearTerms(AbstractTerms):
-    """Every variable at every lag 1..L, as it is: term `(lag - 1) p + i`."""
+    """Every variable at every lag, as it is: a link is a term.
+
+    Args:
+        instant: whether lag 0 is among them.
+    """
+
+    instant: bool = False
+
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """1..L, then 0."""
+        return (*range(1, self.max_lag + 1), *((0,) if self.instant else ()))
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -128,7 +144,7 @@ class LinearTerms(AbstractTerms):
     @property
     def layout(self) -> Layout:
         """One column each."""
-        return Layout(len(self.variables) * self.max_lag)
+        return Layout(len(self.links))
 
     @property
     def ridge(self) -> Table:
@@ -150,4 +166,4 @@ class LinearTerms(AbstractTerms):
 
     def prepared(self, values: Table) -> LaggedData:
         """By sums over shifted series, without a design matrix."""
-        return standardized(moments(values, self.max_lag))
+        return standardized(moments(values, self.max_lag), instant=self.instant)
