@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sostruct.discovery.contemporaneous import _entropy, _ordered, _ratios, pairs
+from sostruct.discovery.contemporaneous import _entropy, _ordered, _ratios, _refined, pairs
 from sostruct.discovery.dictionary import searched
 from sostruct.discovery.estimator import discover
 from sostruct.discovery.posterior import Posterior
@@ -191,8 +191,10 @@ def test_order_is_found_from_shapes_alone(shape):
     third = noise[:, 2] - 0.6 * second
     columns = np.stack([third, noise[:, 0], second], axis=1)
     columns = (columns - columns.mean(axis=0)) / columns.std(axis=0)
-    order, independent = _ordered(columns)
-    assert order == [1, 2, 0]
+    assert _ordered(columns) == [1, 2, 0]
+    for start in ([1, 2, 0], [0, 2, 1], [2, 0, 1]):
+        order, independent = _refined(columns, start)
+        assert order == [1, 2, 0]
     ratios = _ratios(columns)
     np.testing.assert_allclose(ratios, -ratios.T, atol=1e-12)
     assert ratios[1, 2] > 0 < ratios[2, 0]
