@@ -41,6 +41,9 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
     causes, and a system that does not change over the rows. Effects within a step are found where residuals are
     correlated, and have a direction where residuals are not Gaussian (`discovery.contemporaneous`).
 
+    Values may be missing, in single rows or whole stretches: no row is dropped, and what is not known is not counted as
+    evidence (`networks.lagged.missing`). With gaps, mechanisms are lines, and effects within a step undirected.
+
     Args:
         max_lag: the largest lag, in rows.
         forbidden: (cause, effect) or (cause, effect, lag) that may not be in the graph.
@@ -88,7 +91,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         self.seed = seed
 
     def starting(self, data: pd.DataFrame | Any) -> tuple[pd.DataFrame, LaggedNetwork]:
-        """The complete, equally spaced series, and the bare network: no edges but the required ones.
+        """The equally spaced series, and the bare network: no edges but the required ones.
 
         Raises:
             DataError: data that cannot be used; the message names the column.
@@ -99,7 +102,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
                 f"Cannot use functions={self.functions!r}. This is because it is one of {', '.join(FUNCTIONS)}. Try "
                 "'auto', which lets the data decide."
             )
-        frame = check_frame(data, self.max_lag)
+        frame = check_frame(data, self.max_lag, gaps=True)
         names = tuple(frame.columns)
         settings: dict[str, Any] = {
             "expected_parents": self.expected_parents,
@@ -109,7 +112,13 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         }
         values = frame.to_numpy(np.float64)
         choice = None
-        if self.functions == "auto":
+        gaps = bool(np.isnan(values).any())
+        if gaps and self.functions == "curved":
+            raise ConfigError(
+                "Cannot use functions='curved' with missing values. This is because gaps are filled by a linear "
+                "process. Try functions='auto' or 'linear', or series without gaps."
+            )
+        if self.functions == "auto" and not gaps:
             choice = chosen(values, names, self.max_lag, settings)
         elif self.functions == "curved":
             table = CurvedTerms.fitted(names, self.max_lag, values)
@@ -122,7 +131,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
             choice = table, horizons(table.prepared(values), table, settings)[0]
         terms, reach = (None, None) if choice is None else choice
         network = LaggedNetwork.bare(names, self.max_lag, terms=terms, horizon=reach, **settings)
-        if self.contemporaneous:
+        if self.contemporaneous and not gaps:
             network = offered(values, terms, network, settings)
         return frame, network
 

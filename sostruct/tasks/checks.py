@@ -9,6 +9,7 @@ comparing p^2 pairs.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from numbers import Integral
@@ -23,6 +24,7 @@ from sostruct.tasks.base import listed, series_names
 from sostruct.tasks.timestamps import check_index
 
 _SAME = 1e-12  # two columns are copies where 1 - |correlation| is below this
+_MANY = 0.6  # share of missing values from which there is a warning
 _SMALLEST, _LARGEST = 1e-100, 1e100  # squares of such numbers, and sums of them, stay well inside float64
 
 
@@ -70,7 +72,7 @@ def check_names(labels: Iterable[object]) -> tuple[str, ...]:
     return names
 
 
-def check_frame(data: pd.DataFrame | ArrayLike, max_lag: int) -> pd.DataFrame:
+def check_frame(data: pd.DataFrame | ArrayLike, max_lag: int, *, gaps: bool = False) -> pd.DataFrame:
     """Series that can be searched for causes up to a lag, as a float64 frame of their own.
 
     Args:
@@ -78,6 +80,7 @@ def check_frame(data: pd.DataFrame | ArrayLike, max_lag: int) -> pd.DataFrame:
             strings become strings. Integers and booleans become floats. An index of times, periods or numbers must
             be in order and equally spaced.
         max_lag: the largest lag, in rows.
+        gaps: whether values may be missing. A warning says so where most are.
 
     Returns:
         a new frame [time x node] with the same index.
@@ -108,9 +111,10 @@ def check_frame(data: pd.DataFrame | ArrayLike, max_lag: int) -> pd.DataFrame:
             f"Cannot search {rows} rows up to max_lag={max_lag}. This is because {rows_needed(max_lag)} rows are "
             f"needed: 10 + 2 max_lag. Try at least that many{lower}."
         )
-    _check_finite(values, names, frame.index)
-    _check_varying(values, names, max_lag)
-    _check_distinct(values, names)
+    _check_finite(values, names, frame.index, gaps=gaps)
+    filled = values if not gaps else _filled(values, names)
+    _check_varying(filled, names, max_lag)
+    _check_distinct(filled, names)
     return pd.DataFrame(values, index=frame.index, columns=list(names), copy=True)
 
 
@@ -164,7 +168,25 @@ def _is_number(cell: object) -> bool:
     return not isinstance(cell, str)
 
 
-def _check_finite(values: NDArray[np.float64], names: Sequence[str], index: pd.Index) -> None:
+def _filled(values: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
+    """The values with the mean of its column in place of each that is missing, for checks of what is there."""
+    absent = np.isnan(values)
+    empty: NDArray[np.bool_] = absent.sum(axis=0) == len(values)
+    for column in _where(empty):
+        raise DataError(
+            f"Cannot use column {names[column]!r}. This is because all of its values are missing. Try leaving it out."
+        )
+    share = float(absent.mean())
+    if share > _MANY:
+        warnings.warn(
+            f"{share:.0%} of the values are missing. What is left may not decide between graphs: look at "
+            "`probability`, and try a smaller max_lag, fewer series or rows from a better recorded stretch.",
+            stacklevel=2,
+        )
+    return np.where(absent, np.nanmean(values, axis=0), values) if absent.any() else values
+
+
+def _check_finite(values: NDArray[np.float64], names: Sequence[str], index: pd.Index, *, gaps: bool) -> None:
     if np.isfinite(values).all():
         return
     missing = np.isnan(values).sum(axis=0)
@@ -177,6 +199,8 @@ def _check_finite(values: NDArray[np.float64], names: Sequence[str], index: pd.I
             f"Cannot use column {names[column]!r}. This is because it is infinite in row {row} (counting from "
             f"0{place}). Try replacing or removing such rows."
         )
+    if gaps:
+        return
     columns = _where(missing > 0)
     counts = ", ".join(f"{names[column]!r} ({missing[column]})" for column in columns[:12])
     more = f" and {len(columns) - 12} more columns" if len(columns) > 12 else ""

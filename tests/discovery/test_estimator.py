@@ -291,7 +291,7 @@ def test_settings_that_do_not_fit_are_refused_before_work(frame, settings, named
         (lambda frame: frame[["x0"]], r"1 column"),
         (lambda frame: frame.assign(x3=1.25), r"'x3'.*constant"),
         (lambda frame: frame.assign(x3=frame["x1"]), r"'x1' and 'x3'.*identical"),
-        (lambda frame: frame.mask(frame == frame.iloc[9, 1]), r"'x1' \(1\).*not supported"),
+        (lambda frame: frame.assign(x1=float("nan")), r"'x1'.*all of its values are missing"),
         (lambda frame: frame.assign(x3="blue"), r"'x3'"),
     ],
 )

@@ -31,7 +31,8 @@ from sostruct.networks.lagged.mechanisms import (
     replacements,
     touched_targets,
 )
-from sostruct.networks.lagged.moments import LaggedData
+from sostruct.networks.lagged.missing import expected_moments, scaled
+from sostruct.networks.lagged.moments import LaggedData, standardized
 from sostruct.networks.lagged.packed import LaggedGains, PackedLagged, with_rows
 from sostruct.networks.lagged.terms import PRODUCT, AbstractTerms, LinearTerms
 from sostruct.surprise import Signals
@@ -162,8 +163,13 @@ class LaggedNetwork(AbstractNetwork):
         return signals
 
     def prepare(self, data: Any) -> LaggedData:
-        """Standardized sufficient statistics of a complete series [time, variable], float64."""
-        return self.terms.prepared(np.asarray(data, np.float64))
+        """Standardized sufficient statistics of a series [time, variable], float64; expected ones where values are
+        missing (`missing.py`), found with this network as the state that searches begin from."""
+        values = np.asarray(data, np.float64)
+        if not np.isnan(values).any():
+            return self.terms.prepared(values)
+        raw, worth = expected_moments(values, self)
+        return scaled(standardized(raw, instant=0 in self.terms.lags), worth)
 
     def at_capacity(self, capacity: Capacity) -> LaggedNetwork:
         """The same network with at least `capacity.degree` parent slots per target."""
