@@ -35,9 +35,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from sostruct.discovery.dictionary import CHARGE, searched
+from sostruct.discovery.dictionary import CHARGE
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.evidence import ALMOST_ALL
+from sostruct.networks.lagged.fixed_point import searched
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms

@@ -19,12 +19,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.networks.lagged.curved import CurvedTerms
 from sostruct.networks.lagged.evidence import ALMOST_ALL
+from sostruct.networks.lagged.fixed_point import searched
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.terms import AbstractTerms
@@ -35,8 +35,6 @@ CHARGE = math.log(20.0)
 
 _SMOOTH = 0.1
 """Share of its variance that lines leave of a series, below which lags may stand for functions."""
-
-_MOST_EPOCHS = 100
 
 Table = NDArray[np.float64]
 
@@ -106,19 +104,6 @@ def _asked_for(linear: LaggedNetwork, curved: LaggedNetwork, table: CurvedTerms,
 def _one_of(nats: Table) -> bool:
     """Whether one target, any of them with equal odds, being nonlinear is more probable than that none is."""
     return bool(np.logaddexp.reduce(nats) - math.log(len(nats)) > CHARGE)
-
-
-def searched(network: LaggedNetwork, data: LaggedData) -> tuple[LaggedNetwork, Signals]:
-    """The fixed point of the best edit per target, as the default rule finds it, and the signals of its last epoch."""
-    key = jax.random.key(0)
-    for _ in range(_MOST_EPOCHS):
-        network, signals = network.epoch(data, key=key)
-        found = network.candidates(signals, best=1, moves=frozenset({"add", "prune", "rewire"}))
-        edits = [edit for candidate in found if candidate.nats > 1e-6 for edit in candidate.edits]
-        if not edits:
-            break
-        network = network.edited(edits, key=key)
-    return network, signals
 
 
 def _best_beside(linear: LaggedNetwork, curved: LaggedNetwork, table: CurvedTerms, values: Table) -> Table:

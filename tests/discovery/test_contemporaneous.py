@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from sostruct.discovery.contemporaneous import _entropy, _ordered, _ratios, _refined, pairs
-from sostruct.discovery.dictionary import searched
 from sostruct.discovery.estimator import discover
 from sostruct.discovery.posterior import Posterior
+from sostruct.networks.lagged.fixed_point import searched
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.terms import LinearTerms
 from sostruct.tasks import SparseVAR

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from sostruct.errors import DataError
 from sostruct.networks.lagged.evidence import invert
+from sostruct.networks.lagged.fixed_point import searched
 from sostruct.networks.lagged.moments import LaggedData, Moments, standardized
 from sostruct.numerics import Numbers, double_precision
 
@@ -40,10 +41,8 @@ ROUNDS = 12
 MOST_NUMBERS = 4e8
 """In the covariances of the states of all rows: 3 GB."""
 
-_MOST_EPOCHS = 50
 _LEAST_NOISE = 1e-6
 _LEAST_SPREAD = 0.02
-_SPARSE = frozenset({"add", "prune", "rewire"})
 
 Table = NDArray[np.float64]
 
@@ -73,7 +72,7 @@ def expected_moments(values: Table, network: LaggedNetwork) -> tuple[Moments, fl
     for _ in range(ROUNDS):
         moments = Moments(rows, first, second, np.zeros(variables), lags)
         data = scaled(standardized(moments, instant=0 in network.terms.lags), worth)
-        weights, noise, shift = _reduced(_searched(network, data), data)
+        weights, noise, shift = _reduced(searched(network, data)[0], data)
         with double_precision():
             smooth = _smoothed(seen, observed, weights, noise, shift)
         first, second, doubt = (np.asarray(part) for part in smooth)
@@ -102,19 +101,6 @@ def scaled(data: LaggedData, share: float) -> LaggedData:
     less = tuple(np.asarray(part) * share for part in parts)
     found: LaggedData = eqx.tree_at(lambda one: (one.gram, one.cross, one.power, one.targets, one.count), data, less)
     return found
-
-
-def _searched(network: LaggedNetwork, data: LaggedData) -> LaggedNetwork:
-    """The fixed point of the best edit per target."""
-    key = jax.random.key(0)
-    for _ in range(_MOST_EPOCHS):
-        network, signals = network.epoch(data, key=key)
-        found = network.candidates(signals, best=1, moves=_SPARSE)
-        edits = [edit for candidate in found if candidate.nats > 1e-6 for edit in candidate.edits]
-        if not edits:
-            break
-        network = network.edited(edits, key=key)
-    return network
 
 
 def _reduced(network: LaggedNetwork, data: LaggedData) -> tuple[Table, Table, Table]:
