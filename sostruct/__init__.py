@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sostruct.clusters.result import Mixture
     from sostruct.control.controller import Controller
     from sostruct.control.run import Run, run, stream
+    from sostruct.discovery.differences import compare
     from sostruct.discovery.estimator import CausalDiscovery, discover
     from sostruct.discovery.result import Discovery
     from sostruct.errors import BeliefError, ConfigError, DataError, GraphError, RunError, SostructError
@@ -53,6 +54,7 @@ _WHERE = {
     "Topology": "sostruct.graph",
     "bare_hgf": "sostruct.networks.hgf.builders",
     "binary_hgf": "sostruct.networks.hgf.builders",
+    "compare": "sostruct.discovery.differences",
     "continuous_hgf": "sostruct.networks.hgf.builders",
     "discover": "sostruct.discovery.estimator",
     "filter_population": "sostruct.networks.hgf.population",
@@ -90,6 +92,7 @@ __all__ = [
     "__version__",
     "bare_hgf",
     "binary_hgf",
+    "compare",
     "continuous_hgf",
     "discover",
     "filter_population",

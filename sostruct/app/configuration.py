@@ -38,6 +38,8 @@ class LaggedSettings:
     probabilities: bool = True
     forbidden: list[Any] = field(default_factory=list)
     required: list[Any] = field(default_factory=list)
+    exogenous: list[Any] = field(default_factory=list)
+    prior_odds: list[Any] = field(default_factory=list)
 
 
 @dataclass

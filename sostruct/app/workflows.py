@@ -68,6 +68,8 @@ class CausesWorkflow(AbstractWorkflow):
             max_lag,
             forbidden=_edges(settings.forbidden),
             required=_edges(settings.required),
+            exogenous=[str(name) for name in settings.exogenous],
+            prior_odds=_edges(settings.prior_odds),
             expected_parents=settings.expected_parents,
             ridge=settings.ridge,
             functions=settings.functions,

@@ -48,6 +48,9 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         max_lag: the largest lag, in rows.
         forbidden: (cause, effect) or (cause, effect, lag) that may not be in the graph.
         required: (cause, effect, lag) that must be, or (cause, effect) of which at least one lag must be.
+        exogenous: series that only their own past acts on.
+        prior_odds: (cause, effect, factor) or (cause, effect, lag, factor): the prior odds of that edge, at each of its
+            lags, times the factor; 1 changes nothing.
         expected_parents: prior expected number of parents per series over all lags.
         ridge: prior precision of a standardized weight, in units of the noise precision.
         functions: "linear"; "curved": every link may be a line or a curve, and every two may interact
@@ -67,6 +70,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         *,
         forbidden: Iterable[Sequence[Any]] = (),
         required: Iterable[Sequence[Any]] = (),
+        exogenous: Iterable[str] = (),
+        prior_odds: Iterable[Sequence[Any]] = (),
         expected_parents: float = 2.0,
         ridge: float = 1.0,
         functions: str = "auto",
@@ -80,6 +85,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         self.max_lag = max_lag
         self.forbidden = tuple(forbidden) if isinstance(forbidden, Iterator) else forbidden
         self.required = tuple(required) if isinstance(required, Iterator) else required
+        self.exogenous = tuple(exogenous) if isinstance(exogenous, Iterator) else exogenous
+        self.prior_odds = tuple(prior_odds) if isinstance(prior_odds, Iterator) else prior_odds
         self.expected_parents = expected_parents
         self.ridge = ridge
         self.functions = functions
@@ -107,8 +114,9 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         settings: dict[str, Any] = {
             "expected_parents": self.expected_parents,
             "ridge": self.ridge,
-            "forbidden": self.forbidden,
+            "forbidden": (*self.forbidden, *self._spared(names)),
             "required": self.required,
+            "prior_odds": self.prior_odds,
         }
         values = frame.to_numpy(np.float64)
         choice = None
@@ -141,6 +149,21 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         if self.functions == "auto":  # lines raise the same errors
             searches["functions"] = "linear"
         super(CausalDiscovery, CausalDiscovery(**(self.get_params() | searches))).check(X)
+
+    def _spared(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        """The edges that would act on exogenous series."""
+        if isinstance(self.exogenous, str):
+            raise ConfigError(
+                f"Cannot use exogenous={self.exogenous!r}. This is because it is a list of names. Try "
+                f"[{self.exogenous!r}]."
+            )
+        for name in self.exogenous:
+            if name not in names:
+                raise ConfigError(
+                    f"Cannot use {name!r} in exogenous. This is because the data have no such column. Try one of: "
+                    f"{', '.join(names[:20])}."
+                )
+        return [(cause, effect) for effect in self.exogenous for cause in names if cause != effect]
 
     def default_rule(self) -> AbstractGrowthRule:
         """Surprise-driven growth: the graph is the fixed point."""

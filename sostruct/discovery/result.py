@@ -232,7 +232,11 @@ class Discovery:
         posterior = self.posterior
         names, direction = posterior.variables, posterior.direction
         rows = []
-        for one, other in np.argwhere(np.triu(posterior.pair_nats > 0)).tolist():
+        linked = posterior.pair_nats > 0
+        if posterior.instant:  # what has a direction is an edge already
+            within = posterior.active[:, -len(names) :]
+            linked = linked & ~(within | within.T)
+        for one, other in np.argwhere(np.triu(linked)).tolist():
             forward, backward = direction[other, one], direction[one, other]
             cause, effect = (one, other) if forward >= backward else (other, one)
             nats = float(posterior.pair_nats[one, other])

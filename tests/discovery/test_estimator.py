@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import numpy as np
 import pandas as pd
@@ -46,6 +48,8 @@ def test_settings_are_parameters():
         "ridge",
         "functions",
         "contemporaneous",
+        "exogenous",
+        "prior_odds",
         "probabilities",
         "growth",
         "epochs",
@@ -273,6 +277,13 @@ def test_an_edge_cannot_be_both(frame, required, forbidden):
         ({"forbidden": [("x0", "x1", -1)]}, r"lag -1 of x0 -> x1 in forbidden"),
         ({"required": [("x0", "x1", 0)]}, r"lag 0 of x0 -> x1 in required"),
         ({"forbidden": ["x0"]}, r"'x0' of forbidden"),
+        ({"exogenous": ["z"]}, r"'z' in exogenous"),
+        ({"exogenous": "x0"}, r"exogenous='x0'.*\['x0'\]"),
+        ({"prior_odds": [("x0", "x1")]}, r"of prior_odds"),
+        ({"prior_odds": [("x0", "z", 2.0)]}, r"'z' in prior_odds"),
+        ({"prior_odds": [("x0", "x1", 0.0)]}, r"prior odds 0.0 of x0 -> x1"),
+        ({"prior_odds": [("x0", "x1", 1, float("inf"))]}, r"prior odds inf"),
+        ({"prior_odds": [("x0", "x1", 9, 2.0)]}, r"lag 9 of x0 -> x1 in prior_odds"),
         ({"forbidden": [("x0",)]}, r"\('x0',\) of forbidden"),
     ],
 )
@@ -343,3 +354,19 @@ def test_edges_given_as_an_iterator_are_not_used_up() -> None:
     estimator = CausalDiscovery(1, required=(edge for edge in [("a", "b", 1)]))
     estimator.check(frame)
     assert ("a", "b", "value:1") in estimator.fit(frame).graph_.edges
+
+
+def test_nothing_but_its_past_acts_on_an_exogenous_series(frame):
+    found = discover(frame, 2, exogenous=["x1"])
+    assert set(found.scores.query("effect == 'x1' and cause != 'x1'")["nats"]) == {-float("inf")}
+    assert found.scores.query("effect == 'x1' and cause == 'x1'")["nats"].gt(-float("inf")).all()
+    assert set(found.edges.query("effect == 'x1'")["cause"]) <= {"x1"}
+
+
+def test_prior_odds_are_added_to_the_evidence(frame):
+    plain = discover(frame, 2, functions="linear").scores.set_index(["cause", "effect", "lag"])["nats"]
+    odds = [("x0", "x1", 3.0), ("x2", "x0", 1, 0.5)]
+    told = discover(frame, 2, functions="linear", prior_odds=odds).scores.set_index(["cause", "effect", "lag"])["nats"]
+    change = (told - plain)[abs(told - plain) > 1e-9]
+    expected = {("x0", "x1", 1): math.log(3), ("x0", "x1", 2): math.log(3), ("x2", "x0", 1): math.log(0.5)}
+    assert change.to_dict() == pytest.approx(expected)

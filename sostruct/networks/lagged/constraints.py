@@ -64,6 +64,38 @@ def constraints(
     return Constraints(allowed, pinned, pinned_cause, start, instant)
 
 
+def favored(terms: AbstractTerms, prior_odds: Iterable[Sequence[Any]]) -> NDArray[np.float64]:
+    """Log factors on the prior odds of every term [target, term]; a term of two links has those of both.
+
+    Args:
+        terms: the term table.
+        prior_odds: (cause, effect, factor) for all lags or (cause, effect, lag, factor).
+
+    Raises:
+        ConfigError: an unknown name, a lag that the table does not have, or a factor outside (0, inf).
+    """
+    found = np.zeros((len(terms.variables), len(terms.terms)))
+    for entry in prior_odds:
+        if isinstance(entry, str) or not isinstance(entry, Sequence) or len(entry) not in (3, 4):
+            raise ConfigError(
+                f"Cannot read the entry {entry!r} of prior_odds. This is because it is (cause, effect, factor) or "
+                "(cause, effect, lag, factor). Try a list of such tuples."
+            )
+        factor = entry[-1]
+        if isinstance(factor, bool) or not isinstance(factor, int | float | np.number) or not 0 < factor < np.inf:
+            raise ConfigError(
+                f"Cannot use the prior odds {factor!r} of {entry[0]} -> {entry[1]}. This is because odds are "
+                "multiplied by a number between 0 and infinity. Try 10 for an edge that is more likely than others, or "
+                "forbidden and required for one that is certain."
+            )
+        for cause, effect, lags in _read("prior_odds", [tuple(entry[:-1])], terms, least=min(terms.lags)):
+            own = [_link(terms, cause, lag) for lag in lags]
+            ends = np.isin(terms.touched, own)
+            ends[:, 1] &= terms.touched[:, 0] != terms.touched[:, 1]
+            found[effect] += ends.sum(axis=1) * np.log(float(factor))
+    return found
+
+
 def _link(terms: AbstractTerms, cause: int, lag: int) -> int:
     """A link's number, which is also that of its line."""
     return terms.link_numbers[terms.variables[cause], lag]

@@ -21,7 +21,7 @@ from sostruct.errors import ConfigError, GraphError
 from sostruct.graph import AbstractEdit, Capacity, Node, Topology, apply
 from sostruct.graph.packing import power_of_two
 from sostruct.networks.base import AbstractNetwork, Candidate
-from sostruct.networks.lagged.constraints import constraints
+from sostruct.networks.lagged.constraints import constraints, favored
 from sostruct.networks.lagged.evidence import TargetPrior
 from sostruct.networks.lagged.mechanisms import (
     active_terms,
@@ -67,6 +67,7 @@ class LaggedNetwork(AbstractNetwork):
         ridge: float = 1.0,
         forbidden: Iterable[Sequence[Any]] = (),
         required: Iterable[Sequence[Any]] = (),
+        prior_odds: Iterable[Sequence[Any]] = (),
         terms: AbstractTerms | None = None,
         horizon: Sequence[int] | None = None,
         precedes: NDArray[np.bool_] | None = None,
@@ -81,6 +82,8 @@ class LaggedNetwork(AbstractNetwork):
             ridge: prior precision of a standardized weight in units of the noise precision (1: unit information).
             forbidden: (cause, effect) or (cause, effect, lag) that may never be in the graph.
             required: (cause, effect, lag) that must be, or (cause, effect) of which at least one lag must be.
+            prior_odds: (cause, effect, factor) or (cause, effect, lag, factor) by which the prior odds of an edge are
+                multiplied.
             terms: the term table; lines only when None. With K terms of a kind, those of each kind have the odds of
                 the formula above.
             horizon: largest lag of the terms of every target [target]; max_lag for all when None. A term counts among
@@ -116,7 +119,7 @@ class LaggedNetwork(AbstractNetwork):
         ]
         topology = Topology(tuple(Node(name, "series") for name in terms.variables), ())
         prior = TargetPrior(
-            log_odds=np.log(share / (1 - share)),
+            log_odds=np.log(share / (1 - share)) + favored(terms, prior_odds),
             allowed=rules.allowed & (within | rules.start),
             required=rules.required,
             required_cause=rules.required_cause,
