@@ -98,9 +98,10 @@ def compare(first: Discovery, second: Discovery) -> GraphDifference:
 def _candidates(found: Discovery) -> pd.DataFrame:
     """Every candidate, and the edges that are none (undirected ones, by names in alphabetical order), by cause, effect
     and lag."""
-    edges = found.edges.copy()
-    unordered = (edges["mark"] != "directed") & (edges["cause"] > edges["effect"])
-    edges.loc[unordered, _PAIR] = edges.loc[unordered, _PAIR[::-1]].to_numpy()
-    edges = edges.set_index(_EDGE).assign(found=True)
+    edges = found.edges
+    cause, effect = edges["cause"], edges["effect"]
+    unordered = (edges["mark"] != "directed") & (cause > effect)
+    edges = edges.assign(cause=cause.where(~unordered, effect), effect=effect.where(~unordered, cause), found=True)
+    edges = edges.set_index(_EDGE)
     scores = found.scores.set_index(_EDGE).assign(found=False)
     return pd.concat([edges, scores[~scores.index.isin(edges.index)]])
