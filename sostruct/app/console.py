@@ -81,8 +81,9 @@ def show_result(found: Discovery, task: Task, numbers: Mapping[str, Any], page: 
         )
     agreement = numbers.get("summary")
     if isinstance(agreement, dict):
+        scope = f" {task.truth_scope}" if task.truth_scope else ""
         console.print(
-            f"against the known graph: F1 {agreement['f1']:.3f}, AUROC {_number(agreement['auroc'])}, "
+            f"against the known graph{scope}: F1 {agreement['f1']:.3f}, AUROC {_number(agreement['auroc'])}, "
             f"structural Hamming distance {agreement['shd']} of {agreement['edges']} edges",
             soft_wrap=True,
         )

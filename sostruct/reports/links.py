@@ -157,12 +157,17 @@ class Comparison:
 
 
 def compare(graph: nx.Graph, truth: nx.Graph | None = None) -> Comparison:
-    """Judge every link of a found graph by a known one, and list the true links that it lacks."""
+    """Judge every link of a found graph by a known one, and list the true links that it lacks.
+
+    Edges of the known graph with the mark "bidirected" say that two variables have a hidden cause in common, and not
+    that one causes the other: as in the scores, they are no links to be found.
+    """
     found = links(graph)
     names = dict.fromkeys(str(name) for name in graph.nodes)
     if truth is None:
         return Comparison(tuple(names), found, None, dict.fromkeys(found, Verdict.UNKNOWN), False)
-    true, strict = links(truth), knows_lags(truth)
+    causes = nx.MultiDiGraph(edge for edge in truth.edges(data=True) if edge[2].get("mark") != "bidirected")
+    true, strict = links(causes), knows_lags(truth)
     judged: dict[Pair, Verdict] = {}
     for pair, link in found.items():
         if pair not in true:

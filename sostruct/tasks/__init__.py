@@ -7,16 +7,22 @@ from types import MappingProxyType
 
 from sostruct.tasks.base import AbstractTask, Task
 from sostruct.tasks.belief import sample_beliefs
+from sostruct.tasks.bursts import BurstingVAR
 from sostruct.tasks.checks import check_frame, check_max_lag, rows_needed
+from sostruct.tasks.confounded import ConfoundedVAR
+from sostruct.tasks.coupled_maps import CoupledMaps
 from sostruct.tasks.hidden import HiddenStructure
 from sostruct.tasks.lorenz96 import Lorenz96
+from sostruct.tasks.lotka_volterra import LotkaVolterra
 from sostruct.tasks.macro import USMacro
+from sostruct.tasks.missing import GappedVAR
 from sostruct.tasks.mixture import DriftingMixture
 from sostruct.tasks.nonlinear import Nonlinear
 from sostruct.tasks.reader import Table
 from sostruct.tasks.regimes import Regime, RegimeSwitch
 from sostruct.tasks.series import Nile, OilPrice, Sunspots
 from sostruct.tasks.structural import StructuralVAR
+from sostruct.tasks.switch import SwitchingVAR
 from sostruct.tasks.truth import Link, check_truth, read_truth, truth_graph
 from sostruct.tasks.var import SparseVAR
 
@@ -24,7 +30,13 @@ all_tasks: Mapping[str, type[AbstractTask]] = MappingProxyType(
     {
         "var": SparseVAR,
         "structural_var": StructuralVAR,
+        "switch": SwitchingVAR,
+        "gaps": GappedVAR,
+        "confounded": ConfoundedVAR,
+        "bursts": BurstingVAR,
         "lorenz96": Lorenz96,
+        "lotka_volterra": LotkaVolterra,
+        "coupled_maps": CoupledMaps,
         "nonlinear": Nonlinear,
         "us_macro": USMacro,
         "structure": HiddenStructure,
@@ -39,10 +51,15 @@ all_tasks: Mapping[str, type[AbstractTask]] = MappingProxyType(
 
 __all__ = [
     "AbstractTask",
+    "BurstingVAR",
+    "ConfoundedVAR",
+    "CoupledMaps",
     "DriftingMixture",
+    "GappedVAR",
     "HiddenStructure",
     "Link",
     "Lorenz96",
+    "LotkaVolterra",
     "Nile",
     "Nonlinear",
     "OilPrice",
@@ -51,6 +68,7 @@ __all__ = [
     "SparseVAR",
     "StructuralVAR",
     "Sunspots",
+    "SwitchingVAR",
     "Table",
     "Task",
     "USMacro",

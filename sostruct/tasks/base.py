@@ -29,8 +29,8 @@ class Task:
 
     Args:
         name: short and fit for a folder name.
-        frame: float64 series [time x node]; the columns are strings and the index, where it is not a plain count of
-            rows, says when each row was taken.
+        frame: float64 series [time x node], NaN where a value is missing; the columns are strings and the index, where
+            it is not a plain count of rows, says when each row was taken.
         truth: the graph behind the series, or None where it is not known. Of lagged systems every column is a node of
             kind "series"; of belief networks every column is an input and the other nodes are hidden.
         truth_lags: whether the lags of `truth` mean something. Where they do not (a flow sampled in time, a list of
@@ -42,6 +42,8 @@ class Task:
         start: the belief graph from which a learner of structure starts; None leaves it to the learner.
         labels: which cluster each row of `frame`, and then of `heldout`, comes from, as numbers [time]; None where the
             rows come from no clusters, or nobody knows from which.
+        truth_scope: of what the truth is the graph, where that is not all of what made the series, to be read after
+            "the known graph"; "" where it is.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Task:
     heldout: pd.DataFrame | None = None
     start: nx.MultiDiGraph | None = None
     labels: NDArray[np.int64] | None = None
+    truth_scope: str = ""
 
 
 class AbstractTask(abc.ABC):

@@ -71,14 +71,16 @@ def simulate(
     links: Links,
     innovations: NDArray[np.float64],
     respond: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]] | None = None,
+    past: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Step x_j(t) = sum over the links k into j of weight_k f_k(x_cause(t - lag_k)) + innovation_j(t), from x = 0.
+    """Step x_j(t) = sum over the links k into j of weight_k f_k(x_cause(t - lag_k)) + innovation_j(t).
 
     Args:
         links: the structure.
         innovations: what enters every node at every step [time x node].
         respond: f for a table of values [node x degree] and the links they belong to [node x degree], -1 where there
             is none; the identity if left out.
+        past: x of the rows before the first step [time x node], of which the last ones are read; x = 0 before them.
 
     Returns:
         x [time x node].
@@ -90,6 +92,9 @@ def simulate(
     behind = links.cause[table] - links.lag[table] * nodes
     start = int(links.lag.max())
     series = np.zeros((start + steps, nodes))
+    if past is not None:
+        recent = past[-start:]
+        series[start - len(recent) : start] = recent
     flat = series.reshape(-1)
     for step in range(start, start + steps):
         values = flat[behind + step * nodes]

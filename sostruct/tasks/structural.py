@@ -13,13 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sostruct.errors import ConfigError
 from sostruct.tasks.base import AbstractTask, Task, interval, number, series_names, streams, whole
 from sostruct.tasks.links import random_links
+from sostruct.tasks.noise import check_shape, unit_noise
 from sostruct.tasks.truth import Link, truth_graph
-
-SHAPES = ("laplace", "uniform", "gaussian")
-"""Distributions of the noise, all of the same standard deviation. Directions within a step show in the first two."""
+from sostruct.tasks.var import settle
 
 
 @final
@@ -38,7 +36,8 @@ class StructuralVAR(AbstractTask):
         within: expected number of nodes that act on a node within the step, at most (nodes - 1) / 2.
         strength: range of |coefficient| of lagged links, self links included; signs are random.
         instant: the same of links within the step.
-        shape: of the noise: "laplace", "uniform" or "gaussian".
+        shape: of the noise: "laplace", "uniform", "student" or "gaussian"; directions within a step show in all but
+            the last.
         radius: limit on the largest |eigenvalue| of the companion matrix, below 1. Draws beyond it are scaled onto it.
         noise: standard deviation of the noise.
         burn_in: rows simulated before the first one kept.
@@ -65,24 +64,13 @@ class StructuralVAR(AbstractTask):
     def __post_init__(self) -> None:
         owner = "a structural VAR"
         nodes = whole(owner, "nodes", self.nodes, 2)
-        if self.shape not in SHAPES:
-            raise ConfigError(
-                f"Cannot build {owner}. This is because shape is {self.shape!r}. Try one of {', '.join(SHAPES)}."
-            )
-        checked = {
-            "nodes": nodes,
-            "steps": whole(owner, "steps", self.steps, 1),
-            "max_lag": whole(owner, "max_lag", self.max_lag, 1),
-            "parents": number(owner, "parents", self.parents, 0.0, nodes - 1),
-            "within": number(owner, "within", self.within, 0.0, (nodes - 1) / 2),
-            "strength": interval(owner, "strength", self.strength, 1e-6, 10.0),
-            "instant": interval(owner, "instant", self.instant, 1e-6, 10.0),
-            "radius": number(owner, "radius", self.radius, 0.01, 0.999),
-            "noise": number(owner, "noise", self.noise, 1e-50, 1e50),
-            "burn_in": whole(owner, "burn_in", self.burn_in, 0),
-        }
-        for setting, value in checked.items():
-            object.__setattr__(self, setting, value)
+        settle(
+            self,
+            owner,
+            within=number(owner, "within", self.within, 0.0, (nodes - 1) / 2),
+            instant=interval(owner, "instant", self.instant, 1e-6, 10.0),
+            shape=check_shape(owner, self.shape),
+        )
 
     def load(self, seed: int = 0) -> Task:
         """Coefficients and noise drawn from the seed.
@@ -94,7 +82,7 @@ class StructuralVAR(AbstractTask):
         weights = self.coefficients(seed)
         response = np.linalg.inv(np.eye(self.nodes) - weights[0])
         reduced = response @ weights[1:]
-        driven = self._noise(draws) @ response.T
+        driven = self.noise * unit_noise(draws, self.shape, (self.burn_in + self.steps, self.nodes)) @ response.T
         values = np.zeros((self.max_lag + len(driven), self.nodes))
         for row, innovation in enumerate(driven, start=self.max_lag):
             past = values[row - self.max_lag : row][::-1]
@@ -136,11 +124,3 @@ class StructuralVAR(AbstractTask):
         if radius > self.radius:
             weights[1:] *= ((self.radius / radius) ** np.arange(1, self.max_lag + 1))[:, None, None]
         return weights
-
-    def _noise(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        size = (self.burn_in + self.steps, self.nodes)
-        if self.shape == "laplace":
-            return self.noise * rng.laplace(scale=np.sqrt(0.5), size=size)
-        if self.shape == "uniform":
-            return self.noise * rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), size=size)
-        return self.noise * rng.standard_normal(size)

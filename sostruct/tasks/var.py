@@ -51,19 +51,7 @@ class SparseVAR(AbstractTask):
     burn_in: int = 200
 
     def __post_init__(self) -> None:
-        nodes = whole("a sparse VAR", "nodes", self.nodes, 2)
-        checked = {
-            "nodes": nodes,
-            "steps": whole("a sparse VAR", "steps", self.steps, 1),
-            "max_lag": whole("a sparse VAR", "max_lag", self.max_lag, 1),
-            "parents": number("a sparse VAR", "parents", self.parents, 0.0, nodes - 1),
-            "strength": interval("a sparse VAR", "strength", self.strength, 1e-6, 10.0),
-            "radius": number("a sparse VAR", "radius", self.radius, 0.01, 0.999),
-            "noise": number("a sparse VAR", "noise", self.noise, 1e-50, 1e50),
-            "burn_in": whole("a sparse VAR", "burn_in", self.burn_in, 0),
-        }
-        for setting, value in checked.items():
-            object.__setattr__(self, setting, value)
+        settle(self, "a sparse VAR")
 
     def load(self, seed: int = 0) -> Task:
         """Coefficients and noise drawn from the seed.
@@ -96,11 +84,44 @@ class SparseVAR(AbstractTask):
         return dense
 
     def _links(self, rng: np.random.Generator) -> Links:
-        links = random_links(rng, self.nodes, self.max_lag, self.parents, self.strength, self.strength)
-        radius = spectral_radius(links, self.nodes)
-        if radius <= self.radius:
-            return links
-        return replace(links, weight=links.weight * (self.radius / radius) ** links.lag)
+        return stable_links(rng, self.nodes, self.max_lag, self.parents, self.strength, self.radius)
+
+
+def settle(task: AbstractTask, owner: str, **own: object) -> None:
+    """Puts checked settings in the place of given ones: those that every linear process has, and its `own`.
+
+    Raises:
+        ConfigError: a setting that every linear process has is of the wrong type or out of range.
+    """
+    given = vars(task)
+    nodes = whole(owner, "nodes", given["nodes"], 2)
+    checked: dict[str, object] = {
+        "nodes": nodes,
+        "steps": whole(owner, "steps", given["steps"], 1),
+        "max_lag": whole(owner, "max_lag", given["max_lag"], 1),
+        "parents": number(owner, "parents", given["parents"], 0.0, nodes - 1),
+        "strength": interval(owner, "strength", given["strength"], 1e-6, 10.0),
+        "radius": number(owner, "radius", given["radius"], 0.01, 0.999),
+        "noise": number(owner, "noise", given["noise"], 1e-50, 1e50),
+        "burn_in": whole(owner, "burn_in", given["burn_in"], 0),
+        **own,
+    }
+    for setting, value in checked.items():
+        object.__setattr__(task, setting, value)
+
+
+def stable_links(
+    rng: np.random.Generator,
+    nodes: int,
+    max_lag: int,
+    parents: float,
+    strength: tuple[float, float],
+    radius: float,
+) -> Links:
+    """Random links of a linear process whose largest |eigenvalue| is at most `radius`."""
+    links = random_links(rng, nodes, max_lag, parents, strength, strength)
+    drawn = spectral_radius(links, nodes)
+    return links if drawn <= radius else replace(links, weight=links.weight * (radius / drawn) ** links.lag)
 
 
 def spectral_radius(links: Links, nodes: int) -> float:

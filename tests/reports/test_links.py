@@ -46,6 +46,15 @@ def test_an_instantaneous_link_has_no_lag_label() -> None:
     assert link.description == "a → b"
 
 
+def test_hidden_common_causes_are_no_links_to_be_found() -> None:
+    true = graph(("a", "b", 1))
+    true.add_edge("a", "b", lag=0, mark="bidirected")
+    true.add_edge("c", "d", lag=0, mark="bidirected")
+    judged = compare(graph(("a", "b", 1), ("d", "c", 1)), true)
+    assert judged.judged == {("a", "b"): Verdict.HIT, ("d", "c"): Verdict.FALSE}
+    assert set(compare(graph(), true).judged.values()) == {Verdict.MISSED}
+
+
 def test_every_verdict() -> None:
     found = graph(("a", "b", 1), ("b", "c", 2), ("c", "a", 1))
     true = graph(("a", "b", 1), ("b", "c", 1), ("d", "a", 3))

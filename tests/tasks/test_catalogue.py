@@ -23,6 +23,10 @@ from .refusals import refused
 
 BELIEFS = {"structure", "regimes"}
 """Tasks whose truth is a belief graph: the columns are its inputs, and other nodes are hidden."""
+GAPPED = {"gaps"}
+"""Tasks of which values are missing."""
+WITHIN = {"structural_var", "confounded"}
+"""Tasks with effects within a step."""
 SIMULATED = sorted(set(all_tasks) - {"us_macro", "nile", "sunspots", "oil_price", "mixture"} - BELIEFS)
 """Simulators of lagged systems; those of belief graphs and of mixtures have tests of their own."""
 
@@ -41,14 +45,17 @@ def digest(seed: int) -> str:
 
 @pytest.mark.parametrize("name", sorted(all_tasks))
 class TestEveryTask:
-    def test_gives_finite_named_series_that_pass_the_checks(self, name: str) -> None:
+    def test_gives_named_series_without_unannounced_gaps_that_pass_the_checks(self, name: str) -> None:
         task = all_tasks[name]().load(3)
         assert isinstance(task, Task)
         assert set(task.frame.dtypes) == {np.dtype(np.float64)}
         assert all(isinstance(column, str) for column in task.frame.columns)
-        assert np.isfinite(task.frame.to_numpy()).all()
+        gaps = name in GAPPED
+        assert task.frame.isna().to_numpy().any() == gaps
+        assert not np.isinf(task.frame.to_numpy()).any()
         if len(task.frame.columns) > 1:
-            pd.testing.assert_frame_equal(check_frame(task.frame, max_lag=5), task.frame, check_freq=False)
+            checked = check_frame(task.frame, max_lag=5, gaps=gaps)
+            pd.testing.assert_frame_equal(checked, task.frame, check_freq=False)
 
     def test_rows_held_out_have_the_same_columns_and_come_after(self, name: str) -> None:
         task = all_tasks[name]().load(3)
@@ -73,7 +80,9 @@ class TestEveryTask:
         assert {node.kind for node in topology.nodes} == {"series"}
         for _, _, key, data in task.truth.edges(keys=True, data=True):
             assert key == f"value:{data['lag']}"
-            assert data["lag"] >= (0 if name == "structural_var" else 1)
+            assert data["lag"] >= (0 if name in WITHIN else 1)
+        assert any(lag == 0 for _, _, lag in task.truth.edges(data="lag")) == (name in WITHIN)
+        assert any(mark != "directed" for _, _, mark in task.truth.edges(data="mark")) == (name == "confounded")
         if not task.truth_lags:
             assert {lag for _, _, lag in task.truth.edges(data="lag")} == {1}
 
@@ -108,19 +117,21 @@ class TestEveryTask:
 class TestEverySimulator:
     def test_seeds_give_different_series(self, name: str) -> None:
         one, other = (all_tasks[name]().load(seed).frame for seed in (0, 1))
-        assert not np.allclose(one, other)
+        assert not np.allclose(one.fillna(0.0), other.fillna(0.0))
 
     def test_a_longer_series_begins_with_the_shorter_one(self, name: str) -> None:
         short, long = (all_tasks[name](steps=steps).load(7) for steps in (40, 90))  # type: ignore[call-arg]
-        np.testing.assert_array_equal(short.frame, long.frame[:40])
+        # switches come at shares of the length: there it is the first regime of the shorter one that they share
+        rows = 20 if name == "switch" else 40
+        np.testing.assert_array_equal(short.frame[:rows], long.frame[:rows])
         assert nx.utils.graphs_equal(short.truth, long.truth)
 
     def test_provenance_rebuilds_the_task(self, name: str) -> None:
-        task = all_tasks[name](nodes=6, steps=30).load(5)  # type: ignore[call-arg]
+        task = all_tasks[name](nodes=8, steps=30).load(5)  # type: ignore[call-arg]
         expression = task.provenance.removeprefix("Simulated by sostruct.tasks.").removesuffix(" with seed 5.")
         kind, _, arguments = expression.rstrip(")").partition("(")
         assert all_tasks[name].__name__ == kind
-        assert "nodes=6" in arguments
+        assert "nodes=8" in arguments
         assert "steps=30" in arguments
 
     @pytest.mark.parametrize(
