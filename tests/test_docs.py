@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sostruct.tasks import HiddenStructure, SparseVAR
+from sostruct.tasks import HiddenStructure, SparseVAR, all_tasks
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -58,6 +58,19 @@ def test_a_rule_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ConfigError, match="allow_external_targets"):
         instantiate(config.trigger, external=False)
     assert instantiate(config.trigger, external=True).nats == 2.0
+
+
+def test_simulated_series() -> None:
+    """docs/tasks.md, whose table names every simulator of lagged systems with its class."""
+    found: dict[str, object] = {}
+    exec(compile(code("tasks.md"), "tasks.md", "exec"), found)
+    assert found["task"].truth_scope == "of the last regime, from row 400 on"
+    assert [regime.first for regime in found["regimes"]] == [0, 200, 400]
+    assert len(found["hidden"]) == 2
+    rows = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", (DOCS / "tasks.md").read_text("utf-8"), re.MULTILINE))
+    simulated = {name: kind.__name__ for name, kind in all_tasks.items() if name in rows}
+    assert rows == simulated
+    assert len(rows) == 10
 
 
 @pytest.mark.slow

@@ -112,7 +112,7 @@ class ConfoundedVAR(AbstractTask):
             frame=pd.DataFrame(simulate(links, innovations)[self.burn_in :], columns=list(names)),
             truth=truth,
             truth_lags=True,
-            truth_scope=f"without its {self.latents} hidden common causes",
+            truth_scope="without hidden common causes" if self.latents else "",
             description=(
                 f"Sparse vector autoregression of {self.nodes} series over {self.steps} steps with {self.latents} "
                 f"hidden common causes and {self.shape} noise."

@@ -121,6 +121,48 @@ def test_the_table_at_the_end_is_short_and_about_different_series(small, workpla
     assert len(done.out) < 25
 
 
+@pytest.mark.parametrize(
+    ("task", "settings", "scope"),
+    [
+        ("switch", ["task.nodes=4", "task.regimes=[0,1,0]"], " of the last regime, from row 80 on"),
+        ("gaps", ["task.nodes=4", "task.missing=0.1", "task.stretches=1", "task.together=false"], ""),
+        ("confounded", ["task.nodes=4"], " without hidden common causes"),
+        ("bursts", ["task.nodes=4"], ""),
+        ("lotka_volterra", ["task.nodes=4", "task.parents=1", "network.functions=linear"], ""),
+        ("coupled_maps", ["task.nodes=4", "task.map=tent", "network.functions=linear"], ""),
+    ],
+)
+def test_simulated_families_say_what_they_are_judged_by(small, workplace, task, settings, scope):
+    folder = workplace / "run"
+    done = small(folder, "task.steps=120", *settings, task=task)
+    assert done.code == 0
+    assert done.err == []
+    assert any(line.startswith(f"against the known graph{scope}: F1") for line in done.out)
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert numbers["summary"].keys() >= {"auroc", "f1", "shd"}
+    assert set(read_graph(folder / "truth.json").nodes) == set(read_graph(folder / "graph.json").nodes)
+
+
+@pytest.mark.parametrize(
+    ("task", "setting", "words"),
+    [
+        ("switch", "task.regimes=[1,1]", "regimes"),
+        ("gaps", "network.functions=curved", "missing values"),
+        ("gaps", "task.together=1", "together"),
+        ("confounded", "task.children=9", "children"),
+        ("bursts", "task.burst=0.1", "burst"),
+        ("lotka_volterra", "task.nodes=9", "nodes=9"),
+        ("coupled_maps", "task.map=circle", "circle"),
+    ],
+)
+def test_what_a_family_cannot_be_is_refused_before_work_starts(small, workplace, task, setting, words):
+    done = small(workplace / "run", setting, task=task)
+    assert done.code == 2
+    assert len(done.err) == 1
+    assert words in done.err[0]
+    assert not (workplace / "run").exists()
+
+
 def test_without_a_folder_runs_land_in_results(small, workplace):
     one, other = small(None, "name=study"), small(None, "name=study")
     folders = list((workplace / "results" / "study").iterdir())

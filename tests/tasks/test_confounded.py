@@ -84,6 +84,8 @@ def test_without_hidden_series_it_is_a_sparse_var() -> None:
     plain = SparseVAR(nodes=5, steps=60).load(3)
     np.testing.assert_array_equal(bare.frame, plain.frame)
     assert not pairs(ConfoundedVAR(latents=0), 3)
+    assert bare.truth_scope == ""
+    assert ConfoundedVAR().load(3).truth_scope == "without hidden common causes"
 
 
 @pytest.mark.parametrize(
