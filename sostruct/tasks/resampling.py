@@ -3,8 +3,8 @@
 Design note. Nothing is interpolated. The grid has the median step, and every point of it the observed row that is
 nearest, if one is within half a step; points that have none are missing, for the smoother to handle. Where times are
 whole steps apart but for gaps (a holiday, a lost record), the grid is that of the clock they keep to, a calendar if
-need be, and no row moves. Otherwise step and origin are refined by least squares on the rounded counts of steps, since
-an error of the median of one part in a thousand is a whole row after a thousand.
+need be, and no row moves. Where they are so but for errors, step and origin are refined first, since an error of the
+median of one part in a thousand is a whole row after a thousand.
 """
 
 from __future__ import annotations
@@ -19,22 +19,16 @@ from numpy.typing import NDArray
 
 from sostruct.errors import DataError, DataWarning
 from sostruct.tasks.adapters import realizations
+from sostruct.tasks.checks import check_names, check_numbers
 from sostruct.tasks.timestamps import JITTER, check_index, measures
 
 _MOST_GROWTH = 20
 """Grid points per observed row, beyond which there is nothing to fill gaps from."""
 
-_REFINED = 0.05  # share of the median step by which the refined one may differ from it
-
-_UNITS = {
-    "microsecond": "",
-    "duration": "",
-    "number": "",
-    "period": " periods",
-    "day": " days",
-    "business day": " business days",
-    "month": " months",
-}
+_REFINED = 0.1  # share of the median step by which the refined one may differ from it
+_FEWEST = 32  # rows over which the step is first refined
+_OVERSAMPLED = 16  # steps tried per width of a peak
+_DISTINCT = 0.4  # length of the mean of exp(2 pi i t / step) from which times are multiples of a step but for errors
 
 
 class _Grid(NamedTuple):
@@ -52,11 +46,13 @@ def resampled(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         frame: gathered series.
 
     Raises:
-        DataError: times out of order or twice, or so far apart that most of the grid would be empty.
+        DataError: columns that are not numeric, times out of order or twice, or so far apart that most of the grid
+            would be empty.
 
     Warns:
         DataWarning: what was done.
     """
+    check_numbers(frame, check_names(frame.columns))
     pieces = list(realizations(frame))
     uneven = False
     for label, piece in pieces:
@@ -70,9 +66,12 @@ def resampled(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     unit, step, whole = _clock(piece.index for _, piece in pieces)
     grids = [_on_grid(piece, unit, step, whole) for _, piece in pieces]
     moved = np.concatenate([grid.moved for grid in grids])
-    rows, points = len(moved), sum(len(grid.frame) for grid in grids)
+    rows, points = len(frame), sum(len(grid.frame) for grid in grids)
     dropped = sum(grid.dropped for grid in grids)
-    shown = str(pd.Timedelta(step, "us")) if unit in ("microsecond", "duration") else f"{step:g}{_UNITS[unit]}"
+    plural = "s" if step != 1 else ""
+    shown = f"{step:g}" if unit == "number" else f"{step:g} {unit}{plural}"
+    if unit in ("microsecond", "duration"):
+        shown = str(pd.Timedelta(step, "us"))
     shifted = int((moved > JITTER).sum())
     done = (
         f"{rows} rows at unequal distances were put on {points} equal steps of {shown}: "
@@ -80,9 +79,9 @@ def resampled(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         f"{float(moved.max(initial=0.0)):.2g} of a step), {dropped} dropped for a nearer one, "
         f"{points - rows + dropped} steps left missing."
     )
+    doubt = " The order of effects within a step is lost where rows moved: compare with a coarser sampling of your own."
     warnings.warn(
-        done + " Nothing was interpolated. Effects faster than the step, and the order of rows moved together, are not "
-        "to be trusted: try a coarser or finer regular sampling of your own and compare.",
+        f"{done} Nothing was interpolated.{doubt if shifted else ''}",
         DataWarning,
         stacklevel=2,
     )
@@ -125,14 +124,25 @@ def _clock(indices: Iterable[pd.Index]) -> tuple[str, float, bool]:
 
 
 def _refined(ticks: list[NDArray[np.float64]], step: float) -> float:
-    """The step by which the rounded counts of steps explain the times best, if it is near the median."""
-    numerator = denominator = 0.0
-    for own in ticks:
-        counts = np.concatenate([[0.0], np.cumsum(np.round(np.diff(own) / step))])
-        counts -= counts.mean()
-        numerator, denominator = numerator + float(counts @ own), denominator + float(counts @ counts)
-    fitted = numerator / denominator if denominator else step
-    return fitted if abs(fitted - step) <= _REFINED * step else step
+    """The step on whose multiples the times lie closest, if they do so distinctly near the median step; else that.
+
+    Times near multiples of h, but for an offset, have a large mean of exp(2 pi i t / h). Its peak is narrow, so it is
+    sought over more and more rows, each time within the width of the peak before.
+    """
+    low, high = (1 - _REFINED) / step, (1 + _REFINED) / step
+    rows, most = _FEWEST, max(map(len, ticks))
+    while True:
+        parts = [own[:rows] for own in ticks]
+        reach = max(float(own[-1] - own[0]) for own in parts)
+        found = np.linspace(low, high, max(3, int(_OVERSAMPLED * (high - low) * reach) + 1))
+        agreement = np.array([sum(abs(np.exp(2j * np.pi * rate * own).sum()) for own in parts) for rate in found])
+        best = int(agreement.argmax())
+        rate, share = float(found[best]), float(agreement[best]) / sum(map(len, parts))
+        if share < _DISTINCT:
+            return step
+        if rows >= most:
+            return 1 / rate
+        low, high, rows = rate - 1 / (2 * reach), rate + 1 / (2 * reach), 2 * rows
 
 
 def _on_grid(piece: pd.DataFrame, unit: str, step: float, whole: bool) -> _Grid:
