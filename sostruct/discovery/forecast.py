@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sostruct.discovery.posterior import Posterior
 from sostruct.errors import DataError
-from sostruct.tasks.adapters import gathered, realizations
+from sostruct.tasks.adapters import like, realizations
 from sostruct.tasks.base import listed
 from sostruct.tasks.checks import check_numbers
 
@@ -51,28 +51,17 @@ def series_like(data: Any, variables: Sequence[str]) -> pd.DataFrame:
     Raises:
         DataError: a column is missing or not numeric, the array has another width, or values are missing or infinite.
     """
-    if not isinstance(data, pd.DataFrame) and np.ndim(data) != 2:
-        data = gathered(data)
-    if isinstance(data, pd.DataFrame):
-        data = gathered(data)
-        frame = data.set_axis([str(label) for label in data.columns], axis=1)
-        absent = [name for name in variables if name not in frame.columns]
-        if absent:
-            raise DataError(
-                f"Cannot predict this frame. This is because it lacks the columns {listed(absent)}. Try the columns "
-                "that the graph was found on."
-            )
-        frame = frame.loc[:, list(variables)]
-        if frame.shape[1] > len(variables):
-            raise DataError("Cannot predict this frame. This is because a column name occurs twice in it.")
-    else:
-        array = np.asarray(data)
-        if array.ndim != 2 or array.shape[1] != len(variables):
-            raise DataError(
-                f"Cannot predict an array of shape {array.shape}. This is because the graph has {len(variables)} "
-                f"series. Try an array of shape (time, {len(variables)})."
-            )
-        frame = pd.DataFrame(array, columns=list(variables))
+    given = like(data, variables)
+    frame = given.set_axis([str(label) for label in given.columns], axis=1)
+    absent = [name for name in variables if name not in frame.columns]
+    if absent:
+        raise DataError(
+            f"Cannot predict this frame. This is because it lacks the columns {listed(absent)}. Try the columns "
+            "that the graph was found on."
+        )
+    frame = frame.loc[:, list(variables)]
+    if frame.shape[1] > len(variables):
+        raise DataError("Cannot predict this frame. This is because a column name occurs twice in it.")
     values = check_numbers(frame, tuple(variables))
     bad = ~np.isfinite(values)
     if bad.any():

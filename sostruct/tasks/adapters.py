@@ -42,14 +42,31 @@ def gathered(data: Any) -> pd.DataFrame:
     """
     if isinstance(data, pd.DataFrame):
         return _leveled(data) if isinstance(data.index, pd.MultiIndex) else data
-    kind = type(data)
-    if kind.__module__.partition(".")[0] == "xarray" and kind.__name__ in ("DataArray", "Dataset"):
-        return _from_array(data) if kind.__name__ == "DataArray" else _from_dataset(data)
+    if _is_labeled(data):
+        return _from_array(data) if type(data).__name__ == "DataArray" else _from_dataset(data)
     if isinstance(data, Mapping):
         return _stacked(list(data), list(data.values()))
     if isinstance(data, (list, tuple)) and data and all(map(_is_table, data)):
         return _stacked(range(len(data)), data)
     return _framed(data)
+
+
+def like(data: Any, variables: Sequence[str]) -> pd.DataFrame:
+    """Data gathered, with columns without names of their own called after `variables`, in their order.
+
+    Raises:
+        DataError: see `gathered`; an array has another number of columns.
+    """
+    frame = gathered(data)
+    members = data.values() if isinstance(data, Mapping) else data if isinstance(data, (list, tuple)) else [data]
+    if _is_labeled(data) or any(isinstance(member, pd.DataFrame) for member in members):
+        return frame
+    if frame.shape[1] != len(variables):
+        raise DataError(
+            f"Cannot use an array of shape {frame.shape}. This is because there are {len(variables)} series. Try an "
+            f"array of shape (time, {len(variables)})."
+        )
+    return frame.set_axis(list(variables), axis=1)
 
 
 def realizations(frame: pd.DataFrame) -> Iterator[tuple[Hashable, pd.DataFrame]]:
@@ -94,6 +111,11 @@ def _is_clock(index: pd.MultiIndex, level: int) -> bool:
     values = index.levels[level]
     named = str(index.names[level]).casefold() in _TIMES
     return named or isinstance(values, (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex))
+
+
+def _is_labeled(data: object) -> bool:
+    kind = type(data)
+    return kind.__module__.partition(".")[0] == "xarray" and kind.__name__ in ("DataArray", "Dataset")
 
 
 def _is_table(member: object) -> bool:

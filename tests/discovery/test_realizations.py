@@ -92,6 +92,8 @@ def test_every_realization_is_predicted_by_itself(frame, found):
     pd.testing.assert_series_equal(together.log_score, expected.rename("log_score"))
     stacked = pd.concat(parts.values(), keys=parts)
     pd.testing.assert_frame_equal(found.predict(stacked, 2).mean, together.mean, check_names=False)
+    plain = found.predict([part.to_numpy() for part in parts.values()], 2)
+    np.testing.assert_array_equal(plain.mean, together.mean)
 
 
 def test_labeled_arrays_of_other_packages(frame, found):
