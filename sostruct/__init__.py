@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sostruct.discovery.differences import compare
     from sostruct.discovery.estimator import CausalDiscovery, discover
     from sostruct.discovery.result import Discovery
-    from sostruct.errors import BeliefError, ConfigError, DataError, GraphError, RunError, SostructError
+    from sostruct.errors import BeliefError, ConfigError, DataError, DataWarning, GraphError, RunError, SostructError
     from sostruct.graph import Journal, Topology, read_graph, write_graph
     from sostruct.loops import native_loops
     from sostruct.networks.hgf.builders import bare_hgf, binary_hgf, continuous_hgf
@@ -38,6 +38,7 @@ _WHERE = {
     "ConfigError": "sostruct.errors",
     "Controller": "sostruct.control.controller",
     "DataError": "sostruct.errors",
+    "DataWarning": "sostruct.errors",
     "Discovery": "sostruct.discovery.result",
     "GraphError": "sostruct.errors",
     "HGF": "sostruct.networks.hgf.network",
@@ -76,6 +77,7 @@ __all__ = [
     "ConfigError",
     "Controller",
     "DataError",
+    "DataWarning",
     "Discovery",
     "GraphError",
     "Journal",

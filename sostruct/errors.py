@@ -28,3 +28,10 @@ class RunError(SostructError):
 
 class BeliefError(SostructError):
     """A filter that left the numbers a belief can have: its approximation broke down at some node and step."""
+
+
+class DataWarning(UserWarning):
+    """Something about a series that may mislead, and what to do about it: work goes on.
+
+    `warnings.simplefilter("ignore", sostruct.DataWarning)` silences them, "error" makes refusals of them.
+    """

@@ -36,6 +36,10 @@ class LaggedSettings:
     functions: str = "auto"
     contemporaneous: bool = True
     probabilities: bool = True
+    season: Any = None
+    harmonics: int | None = None
+    irregular: str = "refuse"
+    discrete: str = "transform"
     forbidden: list[Any] = field(default_factory=list)
     required: list[Any] = field(default_factory=list)
     exogenous: list[Any] = field(default_factory=list)

@@ -75,6 +75,10 @@ class CausesWorkflow(AbstractWorkflow):
             functions=settings.functions,
             contemporaneous=settings.contemporaneous,
             probabilities=settings.probabilities,
+            season=OmegaConf.to_container(settings.season) if OmegaConf.is_list(settings.season) else settings.season,
+            harmonics=settings.harmonics,
+            irregular=settings.irregular,
+            discrete=settings.discrete,
             growth=rule,
             **_loop(config),
         )

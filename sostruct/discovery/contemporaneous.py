@@ -41,6 +41,7 @@ from sostruct.networks.lagged.evidence import ALMOST_ALL
 from sostruct.networks.lagged.fixed_point import searched
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
+from sostruct.networks.lagged.segments import Series, predicted_rows
 from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms
 
 DISTINCT = math.log(100.0)
@@ -142,11 +143,11 @@ def _residual_products(network: LaggedNetwork, data: LaggedData) -> Table:
     return products
 
 
-def directions(values: Table, network: LaggedNetwork, data: LaggedData) -> Directions | None:
+def directions(values: Series, network: LaggedNetwork, data: LaggedData) -> Directions | None:
     """Directions of effects within a step; None where residuals are not correlated.
 
     Args:
-        values: the series [time, variable].
+        values: the series [time, variable], or one per realization.
         network: a lagged network after an epoch on `data`.
         data: its statistics.
     """
@@ -170,11 +171,11 @@ def directions(values: Table, network: LaggedNetwork, data: LaggedData) -> Direc
     return Directions(ratio, precedes)
 
 
-def residuals(values: Table, network: LaggedNetwork, data: LaggedData) -> Table:
-    """What the parents leave of every series, rows L..T-1, standardized [row, series]."""
+def residuals(values: Series, network: LaggedNetwork, data: LaggedData) -> Table:
+    """What the parents leave of every series, rows L..T-1 of every realization, standardized [row, series]."""
     terms, packed = network.terms, network.packed
     links = terms.lagged(values)
-    left = (values[terms.max_lag :] - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
+    left = (predicted_rows(values, terms.max_lag) - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
     mean, scale = np.asarray(data.term_mean), np.asarray(data.term_scale)
     rows = zip(np.asarray(packed.mask), np.asarray(packed.active), np.asarray(packed.weight), strict=True)
     for target, (mask, active, weight) in enumerate(rows):
@@ -185,13 +186,13 @@ def residuals(values: Table, network: LaggedNetwork, data: LaggedData) -> Table:
 
 
 def offered(
-    values: Table, terms: AbstractTerms | None, network: LaggedNetwork, settings: Mapping[str, Any]
+    values: Series, terms: AbstractTerms | None, network: LaggedNetwork, settings: Mapping[str, Any]
 ) -> LaggedNetwork:
     """The network with links at lag 0 along the order of the series, if the data ask for them; and with what is known
     of directions.
 
     Args:
-        values: the series [time, variable].
+        values: the series [time, variable], or one per realization.
         terms: the curved table that was chosen, or None.
         network: the bare network.
         settings: as of `LaggedNetwork.bare`.

@@ -27,6 +27,7 @@ from sostruct.networks.lagged.evidence import ALMOST_ALL
 from sostruct.networks.lagged.fixed_point import searched
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
+from sostruct.networks.lagged.segments import Series, predicted_rows
 from sostruct.networks.lagged.terms import AbstractTerms
 from sostruct.surprise import Signals
 
@@ -40,16 +41,16 @@ Table = NDArray[np.float64]
 
 
 def chosen(
-    values: Table, variables: Sequence[str], max_lag: int, settings: Mapping[str, Any]
+    values: Series, variables: Sequence[str], max_lag: int, settings: Mapping[str, Any]
 ) -> tuple[CurvedTerms, tuple[int, ...]] | None:
     """The table of curves and products and the horizon of every target, if the data ask for it and it is not too large.
 
     Args:
-        values: the series [time, variable].
+        values: the series [time, variable], or one per realization.
         variables, max_lag, settings: as of `LaggedNetwork.bare`.
     """
     table = CurvedTerms.fitted(variables, max_lag, values)
-    if table is None or len(values) - max_lag <= 2 * (table.layout.size + 1):
+    if table is None or len(predicted_rows(values, max_lag)) <= 2 * (table.layout.size + 1):
         return None
     curved = LaggedNetwork.bare(variables, max_lag, terms=table, **settings)
     bare = LaggedNetwork.bare(variables, max_lag, **settings)
@@ -63,7 +64,7 @@ def chosen(
         wanted = _asked_for(near, close, table, values)
     if not wanted:
         return None
-    chosen_lags, evidence = horizons(table.prepared(values), table, settings)
+    chosen_lags, evidence = horizons(curved.prepare(values), table, settings)
     floored = eqx.tree_at(lambda one: one.power, data, np.asarray(data.power) * (1 + table.floor))
     _, without = horizons(floored, linear.terms, settings)
     return (table, chosen_lags) if _one_of(evidence - without) else None
@@ -97,7 +98,7 @@ def _evidence(network: LaggedNetwork, signals: Signals) -> Table:
     return found
 
 
-def _asked_for(linear: LaggedNetwork, curved: LaggedNetwork, table: CurvedTerms, values: Table) -> bool:
+def _asked_for(linear: LaggedNetwork, curved: LaggedNetwork, table: CurvedTerms, values: Series) -> bool:
     return _one_of(_best_beside(linear, curved, table, values))
 
 
@@ -106,7 +107,7 @@ def _one_of(nats: Table) -> bool:
     return bool(np.logaddexp.reduce(nats) - math.log(len(nats)) > CHARGE)
 
 
-def _best_beside(linear: LaggedNetwork, curved: LaggedNetwork, table: CurvedTerms, values: Table) -> Table:
+def _best_beside(linear: LaggedNetwork, curved: LaggedNetwork, table: CurvedTerms, values: Series) -> Table:
     """Nats that the best term that is not a line would add to each target's lines: the additions of `prices.py`,
     without compiling a program for the whole table that linear systems never need."""
     layout, lag = table.layout, table.max_lag
@@ -114,7 +115,7 @@ def _best_beside(linear: LaggedNetwork, curved: LaggedNetwork, table: CurvedTerm
     rows = len(links)
     places = np.arange(layout.columns)
     design = _standard(table.columns(links, places))
-    targets = _standard(values[lag:])
+    targets = _standard(predicted_rows(values, lag))
     prior, ridge = curved.packed.prior, np.asarray(curved.packed.ridge)
     own = design[:, layout.singles :].reshape(rows, layout.blocks, layout.size)
     inner = np.einsum("tbm,tbk->bmk", own, own, optimize=True) + np.eye(layout.size) * ridge[-1]

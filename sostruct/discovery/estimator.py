@@ -23,7 +23,8 @@ from sostruct.growth import catalogue
 from sostruct.growth.base import AbstractGrowthRule
 from sostruct.networks.lagged.curved import MOST_COLUMNS, CurvedTerms
 from sostruct.networks.lagged.network import LaggedNetwork
-from sostruct.tasks.checks import check_frame
+from sostruct.networks.lagged.segments import segments_of
+from sostruct.tasks.treatment import treated
 
 FUNCTIONS = ("auto", "linear", "curved")
 """What mechanisms may look like."""
@@ -40,6 +41,9 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
     What this assumes: effects at lags 1..max_lag that add up, of one series or of the product of two; no hidden common
     causes, and a system that does not change over the rows. Effects within a step are found where residuals are
     correlated, and have a direction where residuals are not Gaussian (`discovery.contemporaneous`).
+
+    Data may be a frame or an array, several realizations of one system or labeled arrays of xarray
+    (`tasks.adapters.gathered`); whatever may mislead in them is warned of (`tasks.advice`).
 
     Values may be missing, in single rows or whole stretches: no row is dropped, and what is not known is not counted as
     evidence (`networks.lagged.missing`). With gaps, mechanisms are lines, and effects within a step undirected.
@@ -58,6 +62,13 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
             room for all series and lags.
         contemporaneous: whether effects within a step are looked for.
         probabilities: whether to average over graphs; else `probability` is that given the found graph, and too sure.
+        season: a period in rows, "day", "week" or "year" where rows carry timestamps, or a list of such: means that
+            depend on the place in it are taken off every series, and forecasts put them back (`tasks.season`).
+        harmonics: of every period; None for a mean per place of periods up to 24 rows, and 12 of longer ones.
+        irregular: what to do with rows at unequal distances in time: "refuse", or "resample" them onto the median step,
+            each to the nearest point and none invented (`tasks.resampling`).
+        discrete: what to do with counts: "transform" them to a scale of equal noise, "keep" them, or "refuse" them and
+            binary series (`tasks.discrete`).
         growth: a growth rule; `growth.catalogue.evidence()` when None.
         epochs: most epochs to run.
         edits_per_epoch: most edits per epoch over all series; None for no limit.
@@ -77,6 +88,10 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         functions: str = "auto",
         contemporaneous: bool = True,
         probabilities: bool = True,
+        season: Any = None,
+        harmonics: int | None = None,
+        irregular: str = "refuse",
+        discrete: str = "transform",
         growth: AbstractGrowthRule | None = None,
         epochs: int = 100,
         edits_per_epoch: int | None = None,
@@ -92,13 +107,17 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         self.functions = functions
         self.contemporaneous = contemporaneous
         self.probabilities = probabilities
+        self.season = season
+        self.harmonics = harmonics
+        self.irregular = irregular
+        self.discrete = discrete
         self.growth = growth
         self.epochs = epochs
         self.edits_per_epoch = edits_per_epoch
         self.seed = seed
 
     def starting(self, data: pd.DataFrame | Any) -> tuple[pd.DataFrame, LaggedNetwork]:
-        """The equally spaced series, and the bare network: no edges but the required ones.
+        """The equally spaced series, treated (`tasks.treatment`), and the bare network: no edges but the required ones.
 
         Raises:
             DataError: data that cannot be used; the message names the column.
@@ -109,7 +128,14 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
                 f"Cannot use functions={self.functions!r}. This is because it is one of {', '.join(FUNCTIONS)}. Try "
                 "'auto', which lets the data decide."
             )
-        frame = check_frame(data, self.max_lag, gaps=True)
+        frame, treatment = treated(
+            data,
+            self.max_lag,
+            season=self.season,
+            harmonics=self.harmonics,
+            irregular=self.irregular,
+            discrete=self.discrete,
+        )
         names = tuple(frame.columns)
         settings: dict[str, Any] = {
             "expected_parents": self.expected_parents,
@@ -117,10 +143,11 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
             "forbidden": (*self.forbidden, *self._spared(names)),
             "required": self.required,
             "prior_odds": self.prior_odds,
+            "treatment": treatment,
         }
-        values = frame.to_numpy(np.float64)
+        values = segments_of(frame)
         choice = None
-        gaps = bool(np.isnan(values).any())
+        gaps = any(np.isnan(table).any() for table in values)
         if gaps and self.functions == "curved":
             raise ConfigError(
                 "Cannot use functions='curved' with missing values. This is because gaps are filled by a linear "
@@ -136,7 +163,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
                     f"because their table would have more than {MOST_COLUMNS} columns. Try fewer series or lags, or "
                     "functions='linear'."
                 )
-            choice = table, horizons(table.prepared(values), table, settings)[0]
+            curved = LaggedNetwork.bare(names, self.max_lag, terms=table, **settings)
+            choice = table, horizons(curved.prepare(values), table, settings)[0]
         terms, reach = (None, None) if choice is None else choice
         network = LaggedNetwork.bare(names, self.max_lag, terms=terms, horizon=reach, **settings)
         if self.contemporaneous and not gaps:

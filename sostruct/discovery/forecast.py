@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from sostruct.discovery.posterior import Posterior
 from sostruct.errors import DataError
+from sostruct.tasks.adapters import like, realizations
 from sostruct.tasks.base import listed
 from sostruct.tasks.checks import check_numbers
 
@@ -40,34 +41,27 @@ class Forecast:
     future_sd: pd.DataFrame
 
 
-def series_like(data: pd.DataFrame | ArrayLike, variables: Sequence[str]) -> pd.DataFrame:
+def series_like(data: Any, variables: Sequence[str]) -> pd.DataFrame:
     """New data as a frame with exactly the `variables` a graph was found on, in their order.
 
     Args:
-        data: a DataFrame whose columns include the variables, or an array with one column per variable in their order.
+        data: a DataFrame whose columns include the variables, or an array with one column per variable in their order;
+            or several realizations of such (`tasks.adapters.gathered`).
 
     Raises:
         DataError: a column is missing or not numeric, the array has another width, or values are missing or infinite.
     """
-    if isinstance(data, pd.DataFrame):
-        frame = data.set_axis([str(label) for label in data.columns], axis=1)
-        absent = [name for name in variables if name not in frame.columns]
-        if absent:
-            raise DataError(
-                f"Cannot predict this frame. This is because it lacks the columns {listed(absent)}. Try the columns "
-                "that the graph was found on."
-            )
-        frame = frame.loc[:, list(variables)]
-        if frame.shape[1] > len(variables):
-            raise DataError("Cannot predict this frame. This is because a column name occurs twice in it.")
-    else:
-        array = np.asarray(data)
-        if array.ndim != 2 or array.shape[1] != len(variables):
-            raise DataError(
-                f"Cannot predict an array of shape {array.shape}. This is because the graph has {len(variables)} "
-                f"series. Try an array of shape (time, {len(variables)})."
-            )
-        frame = pd.DataFrame(array, columns=list(variables))
+    given = like(data, variables)
+    frame = given.set_axis([str(label) for label in given.columns], axis=1)
+    absent = [name for name in variables if name not in frame.columns]
+    if absent:
+        raise DataError(
+            f"Cannot predict this frame. This is because it lacks the columns {listed(absent)}. Try the columns "
+            "that the graph was found on."
+        )
+    frame = frame.loc[:, list(variables)]
+    if frame.shape[1] > len(variables):
+        raise DataError("Cannot predict this frame. This is because a column name occurs twice in it.")
     values = check_numbers(frame, tuple(variables))
     bad = ~np.isfinite(values)
     if bad.any():
@@ -77,6 +71,60 @@ def series_like(data: pd.DataFrame | ArrayLike, variables: Sequence[str]) -> pd.
             "(counting from 0). Try rows without gaps."
         )
     return pd.DataFrame(values, index=frame.index, columns=list(variables))
+
+
+def predicted(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
+    """Predictions in the user's units, of every realization by itself: the treatment of the series the graph was found
+    on is applied to the frame and undone on what comes of it.
+
+    Args:
+        posterior: what predicts.
+        frame: as of `series_like`.
+        steps: how many rows ahead.
+
+    Raises:
+        DataError: see `forecast`.
+    """
+    pieces = list(realizations(frame))
+    found = [_in_units(posterior, piece, steps) for _, piece in pieces]
+    if not isinstance(frame.index, pd.MultiIndex):
+        return found[0]
+    labels, names = [label for label, _ in pieces], list(frame.index.names)
+
+    def stacked(part: str) -> pd.DataFrame:
+        tables: list[pd.DataFrame] = [getattr(one, part) for one in found]
+        return pd.concat(tables, keys=labels, names=names)
+
+    scored = [(len(one.mean), one.log_score) for one in found if len(one.mean)]
+    rows = sum(count for count, _ in scored)
+    score = sum((count * own for count, own in scored), 0.0 * found[0].log_score.fillna(0.0))
+    return Forecast(
+        stacked("mean"),
+        stacked("sd"),
+        (score / rows if rows else found[0].log_score).rename("log_score"),
+        stacked("future"),
+        stacked("future_sd"),
+    )
+
+
+def _in_units(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
+    treatment = posterior.treatment
+    if treatment.kinds == () and treatment.season is None:
+        return forecast(posterior, frame, steps)
+    found = forecast(posterior, treatment.applied(frame), steps)
+    clock = treatment.clock.steps(frame.index)
+    ahead = clock[-1] + np.arange(1, steps + 1)
+    first = len(frame) - len(found.mean)
+    columns = found.mean.columns
+    mean, sd = treatment.undone(found.mean.to_numpy(), found.sd.to_numpy(), clock[first:])
+    future, future_sd = treatment.undone(found.future.to_numpy(), found.future_sd.to_numpy(), ahead)
+    return Forecast(
+        pd.DataFrame(mean, index=found.mean.index, columns=columns),
+        pd.DataFrame(sd, index=found.mean.index, columns=columns),
+        found.log_score + treatment.log_slopes(frame.to_numpy(np.float64)[first:]),
+        pd.DataFrame(future, index=found.future.index, columns=columns),
+        pd.DataFrame(future_sd, index=found.future.index, columns=columns),
+    )
 
 
 def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:

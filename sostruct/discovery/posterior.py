@@ -23,6 +23,7 @@ from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.sampling import given_the_graph, probabilities
 from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms
 from sostruct.surprise import Signals
+from sostruct.tasks.treatment import UNTREATED, Treatment
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,7 @@ class Posterior:
         inverse: A_S^-1 by slot, standardized [target, slot, slot].
         term_mean, term_scale: of every column over the rows used [column].
         location, scale, centers, width, products: those of `CurvedTerms`; empty where all terms are lines.
+        treatment: what was done to the series beforehand: everything above is in the units of treated series.
     """
 
     variables: tuple[str, ...]
@@ -84,6 +86,7 @@ class Posterior:
     centers: NDArray[np.float64]
     width: NDArray[np.float64]
     products: bool
+    treatment: Treatment = UNTREATED
 
     @classmethod
     def of(
@@ -159,6 +162,7 @@ class Posterior:
             centers=np.array(curved.centers if curved else ()),
             width=np.array(curved.width if curved else ()),
             products=bool(curved and curved.products),
+            treatment=network.treatment,
         )
 
     @cached_property
@@ -178,7 +182,9 @@ class Posterior:
 
     def save(self, file: BinaryIO) -> None:
         """Writes every array to a NumPy archive (no pickles)."""
-        arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        plain = [field.name for field in fields(self) if field.name != "treatment"]
+        arrays = {name: np.asarray(getattr(self, name)) for name in plain}
+        arrays["treatment"] = np.asarray(self.treatment.to_json())
         np.savez(file, allow_pickle=False, **arrays)
 
     @classmethod
@@ -193,6 +199,7 @@ class Posterior:
         arrays["variables"] = tuple(arrays["variables"].tolist())
         arrays["max_lag"], arrays["count"] = int(arrays["max_lag"]), float(arrays["count"])
         arrays["products"], arrays["instant"] = bool(arrays["products"]), bool(arrays["instant"])
+        arrays["treatment"] = Treatment.from_json(str(arrays["treatment"]))
         return cls(**arrays)
 
 

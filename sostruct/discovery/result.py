@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sostruct.control.history import SignalHistory
-from sostruct.discovery.forecast import Forecast, forecast, series_like
+from sostruct.discovery.forecast import Forecast, predicted, series_like
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.scores import compare
 from sostruct.errors import ConfigError
@@ -118,6 +118,12 @@ class Discovery:
         )
 
     @property
+    def treatment(self) -> tuple[str, ...]:
+        """What was done to the series before they were searched, one sentence each; weights and standard deviations
+        are those of the series after it, predictions are in the user's units."""
+        return self.posterior.treatment.steps
+
+    @property
     def expected_false_edges(self) -> float:
         """Expected number of edges in the graph that do not belong there: the sum of 1 - `probability` over them."""
         posterior = self.posterior
@@ -173,13 +179,13 @@ class Discovery:
 
         Args:
             frame: a series with the same columns [time x variable], in the same units, that the graph need not have
-            seen.
+                seen; or several realizations, each of which is predicted by itself.
             steps: how many rows ahead.
 
         Raises:
             DataError: other columns, missing or infinite values, too few rows.
         """
-        return forecast(self.posterior, series_like(frame, self.posterior.variables), steps)
+        return predicted(self.posterior, series_like(frame, self.posterior.variables), steps)
 
     def compare(self, truth: nx.DiGraph) -> pd.DataFrame:
         """Agreement with a known graph (see `scores.compare`)."""
@@ -253,8 +259,9 @@ class Discovery:
     def __repr__(self) -> str:
         posterior = self.posterior
         state = "settled" if self.settled else "not settled"
+        done = "".join(f"\n  {step}" for step in self.treatment)
         return (
             f"Discovery: {len(self.edges)} edges among {len(posterior.variables)} series, lags 1 to "
             f"{posterior.max_lag} ({self.expected_false_edges:.1f} expected to be false), {posterior.count:g} rows, "
-            f"{len(self.history)} epochs, {state}"
+            f"{len(self.history)} epochs, {state}{done}"
         )

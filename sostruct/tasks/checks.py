@@ -13,18 +13,21 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pandas.api.extensions import ExtensionDtype
 
-from sostruct.errors import ConfigError, DataError
-from sostruct.tasks.base import listed, series_names
-from sostruct.tasks.timestamps import check_index
+from sostruct.errors import ConfigError, DataError, DataWarning
+from sostruct.tasks.adapters import gathered, realizations
+from sostruct.tasks.base import listed
+from sostruct.tasks.timestamps import check_index, steps_of
 
 _SAME = 1e-12  # two columns are copies where 1 - |correlation| is below this
 _MANY = 0.6  # share of missing values from which there is a warning
+_SAME_STEP = 0.01  # realizations are sampled alike where their steps differ by less, as a share
 _SMALLEST, _LARGEST = 1e-100, 1e100  # squares of such numbers, and sums of them, stay well inside float64
 
 
@@ -72,18 +75,18 @@ def check_names(labels: Iterable[object]) -> tuple[str, ...]:
     return names
 
 
-def check_frame(data: pd.DataFrame | ArrayLike, max_lag: int, *, gaps: bool = False) -> pd.DataFrame:
+def check_frame(data: Any, max_lag: int, *, gaps: bool = False) -> pd.DataFrame:
     """Series that can be searched for causes up to a lag, as a float64 frame of their own.
 
     Args:
-        data: a DataFrame, or an array [time x node] whose columns are then called x0, x1, ... Labels that are no
+        data: a DataFrame or an array [time x node], or several realizations (`adapters.gathered`). Labels that are no
             strings become strings. Integers and booleans become floats. An index of times, periods or numbers must
-            be in order and equally spaced.
+            be in order and equally spaced, in every realization alike.
         max_lag: the largest lag, in rows.
         gaps: whether values may be missing. A warning says so where most are.
 
     Returns:
-        a new frame [time x node] with the same index.
+        a new frame [time x node] with the same index; of several realizations, with an index (realization, time).
 
     Raises:
         ConfigError: `max_lag` is not a whole number of at least 1.
@@ -92,7 +95,7 @@ def check_frame(data: pd.DataFrame | ArrayLike, max_lag: int, *, gaps: bool = Fa
             is a copy of another up to offset and scale; or the times of the rows are out of order or unequally spaced.
     """
     max_lag = check_max_lag(max_lag)
-    frame = data if isinstance(data, pd.DataFrame) else _framed(data)
+    frame = gathered(data)
     names = check_names(frame.columns)
     rows, columns = frame.shape
     if rows == 0 and columns == 0:
@@ -103,19 +106,54 @@ def check_frame(data: pd.DataFrame | ArrayLike, max_lag: int, *, gaps: bool = Fa
             f"effect need one each. Try at least two columns."
         )
     values = check_numbers(frame, names)
-    check_index(frame.index)
-    if rows < rows_needed(max_lag):
-        possible = (rows - 10) // 2
-        lower = f", or max_lag={possible}" if possible >= 1 else ""
-        raise DataError(
-            f"Cannot search {rows} rows up to max_lag={max_lag}. This is because {rows_needed(max_lag)} rows are "
-            f"needed: 10 + 2 max_lag. Try at least that many{lower}."
-        )
+    lengths = _check_rows(frame, max_lag)
     _check_finite(values, names, frame.index, gaps=gaps)
     filled = values if not gaps else _filled(values, names)
-    _check_varying(filled, names, max_lag)
+    _check_varying(np.split(filled, np.cumsum(lengths)[:-1]), names, max_lag)
     _check_distinct(filled, names)
     return pd.DataFrame(values, index=frame.index, columns=list(names), copy=True)
+
+
+def _check_rows(frame: pd.DataFrame, max_lag: int) -> list[int]:
+    """Times and number of the rows of every realization; returns the numbers."""
+    lengths, steps = [], []
+    for label, piece in realizations(frame):
+        try:
+            check_index(piece.index)
+        except DataError as error:
+            if label is None:
+                raise
+            raise DataError(f"Cannot use realization {label!r}. {error}") from None
+        steps.append((label, steps_of(piece.index)))
+        lengths.append(len(piece))
+        if label is not None and len(piece) <= max_lag:
+            raise DataError(
+                f"Cannot use realization {label!r} with max_lag={max_lag}. This is because it has {len(piece)} rows, "
+                f"none of which has {max_lag} rows before it. Try leaving it out, or a smaller max_lag."
+            )
+    timed = [(label, step) for label, step in steps if step is not None]
+    for label, step in timed:
+        if step[0] != timed[0][1][0] or abs(step[1] - timed[0][1][1]) > _SAME_STEP * abs(step[1]):
+            raise DataError(
+                f"Cannot use realizations {timed[0][0]!r} and {label!r} together. This is because the steps between "
+                "their rows differ, and a lag counts rows. Try resampling one of them first."
+            )
+    several = len(lengths)
+    rows = sum(lengths)
+    possible = (rows - 10) // (several + 1)
+    if rows - several * max_lag < 10 + max_lag:
+        lower = f", or max_lag={possible}" if possible >= 1 else ""
+        needed = f"{rows_needed(max_lag)} rows are needed: 10 + 2 max_lag"
+        if several > 1:
+            needed = (
+                f"{10 + (several + 1) * max_lag} are needed: 10 + max_lag, and max_lag more in each of the {several} "
+                "realizations"
+            )
+        raise DataError(
+            f"Cannot search {rows} rows up to max_lag={max_lag}. This is because {needed}. Try at least that "
+            f"many{lower}."
+        )
+    return lengths
 
 
 def check_numbers(frame: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
@@ -140,16 +178,6 @@ def check_numbers(frame: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float
         with np.errstate(over="ignore"):
             return frame.to_numpy(dtype=np.float64)
     return frame.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _framed(data: ArrayLike) -> pd.DataFrame:
-    array = data.filled(np.nan) if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
-    if array.ndim != 2:
-        raise DataError(
-            f"Cannot use an array with {array.ndim} dimension{'' if array.ndim == 1 else 's'} as series. This is "
-            f"because series are rows of time by columns of nodes. Try an array of shape (time, node)."
-        )
-    return pd.DataFrame(array, columns=list(series_names(array.shape[1])))
 
 
 def _is_real(kind: np.dtype[np.generic] | ExtensionDtype) -> bool:
@@ -181,6 +209,7 @@ def _filled(values: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.flo
         warnings.warn(
             f"{share:.0%} of the values are missing. What is left may not decide between graphs: look at "
             "`probability`, and try a smaller max_lag, fewer series or rows from a better recorded stretch.",
+            DataWarning,
             stacklevel=2,
         )
     return np.where(absent, np.nanmean(values, axis=0), values) if absent.any() else values
@@ -210,9 +239,10 @@ def _check_finite(values: NDArray[np.float64], names: Sequence[str], index: pd.I
     )
 
 
-def _check_varying(values: NDArray[np.float64], names: Sequence[str], max_lag: int) -> None:
-    """Every column must vary in each window that a lagged regression reads, rows max_lag - lag to T - 1 - lag."""
-    rows = len(values)
+def _check_varying(segments: Sequence[NDArray[np.float64]], names: Sequence[str], max_lag: int) -> None:
+    """Every column must vary in each window that a lagged regression reads, rows max_lag - lag to T - 1 - lag of every
+    realization."""
+    values = segments[0] if len(segments) == 1 else np.concatenate(segments)
     lowest, highest = values.min(axis=0), values.max(axis=0)
     size = np.maximum(np.abs(lowest), np.abs(highest))
     span = highest * 0.5 - lowest * 0.5
@@ -227,14 +257,17 @@ def _check_varying(values: NDArray[np.float64], names: Sequence[str], max_lag: i
             f"Cannot use column {names[column]!r}. This is because it is constant: it {exactly}, around "
             f"{values[0, column]:.6g}. Try leaving it out, or subtracting its offset where it was written."
         )
-    core = values[max_lag : rows - max_lag]
-    for column in _where(core.min(axis=0) == core.max(axis=0)):
+    core = np.concatenate([table[max_lag : max(max_lag, len(table) - max_lag)] for table in segments])
+    unvarying = core.min(axis=0) == core.max(axis=0) if len(core) else np.ones(len(names), bool)
+    for column in _where(unvarying):
         for lag in range(max_lag + 1):
-            window = values[max_lag - lag : rows - lag, column]
+            window = np.concatenate([table[max_lag - lag : len(table) - lag, column] for table in segments])
             if window.min() == window.max():
+                last = f"{len(values) - 1 - lag}" if len(segments) == 1 else f"the last but {lag}"
+                where = " of every realization" if len(segments) > 1 else ""
                 raise DataError(
                     f"Cannot use column {names[column]!r} with max_lag={max_lag}. This is because it is constant in "
-                    f"rows {max_lag - lag} to {rows - 1 - lag} (counting from 0), which is all that "
+                    f"rows {max_lag - lag} to {last} (counting from 0){where}, which is all that "
                     f"{f'its lag {lag}' if lag else 'a prediction of it'} sees. Try leaving it out, or a smaller "
                     f"max_lag."
                 )

@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError, DataError
+from sostruct.tasks.adapters import REALIZATION, gathered, realizations
 from sostruct.tasks.base import AbstractTask, Task, listed
 from sostruct.tasks.checks import check_names, check_numbers
 from sostruct.tasks.delimited import as_number, parse_delimited
@@ -44,6 +45,7 @@ class Table(AbstractTask):
         time: the column that holds the times of the rows, where it is not to be found as above.
         truth: a file with the true links: delimited text with the columns cause, effect and perhaps lag, or a node-link
             graph in JSON.
+        realization: the column that says which of several realizations of one system a row belongs to.
         by_row: rows are consecutive steps whatever their times say (trading days, say): times must be in order, and
             are then dropped.
     """
@@ -52,6 +54,7 @@ class Table(AbstractTask):
     time: str | None = None
     truth: str | None = None
     by_row: bool = False
+    realization: str | None = None
 
     def __post_init__(self) -> None:
         for setting in ("path", "truth"):
@@ -80,8 +83,7 @@ class Table(AbstractTask):
                 f"the rows. Try at least one, separated by commas."
             )
         if self.by_row:
-            check_index(frame.index, equally_spaced=False)
-            frame = frame.reset_index(drop=True)
+            frame = self._counted(frame)
         truth, truth_lags = None, False
         if self.truth is not None:
             truth, truth_lags = read_truth(Path(self.truth), list(frame.columns))
@@ -101,6 +103,9 @@ class Table(AbstractTask):
             raise DataError(
                 f"Cannot use the file {self.path!r}. This is because it has a header and no rows. Try a file with rows."
             )
+        labels = self._labels(frame)
+        if labels is not None:
+            frame = frame.drop(columns=str(self.realization))
         clock = self._clock(frame)
         if clock is not None:
             frame = frame.set_axis(_index(frame[clock], clock), axis=0).drop(columns=clock)
@@ -116,7 +121,40 @@ class Table(AbstractTask):
                 f"rows, name it with time={name}."
             )
         values = check_numbers(frame, list(frame.columns))
-        return pd.DataFrame(values, index=frame.index, columns=frame.columns)
+        found = pd.DataFrame(values, index=frame.index, columns=frame.columns)
+        if labels is None:
+            return found
+        times = labels.groupby(labels, sort=False).cumcount().to_numpy() if clock is None else found.index
+        return gathered(found.set_axis(pd.MultiIndex.from_arrays([labels, times], names=[REALIZATION, clock]), axis=0))
+
+    def _labels(self, frame: pd.DataFrame) -> pd.Series | None:
+        """Which realization every row belongs to."""
+        if self.realization is None:
+            return None
+        if self.realization not in frame.columns:
+            raise DataError(
+                f"Cannot use realization={self.realization!r}. This is because {self.path!r} has no such column. "
+                f"Try one of {listed(frame.columns)}."
+            )
+        labels = frame[self.realization].reset_index(drop=True)
+        empty = (labels.isna() | (labels.astype(str).str.strip() == "")).to_numpy()
+        if empty.any():
+            raise DataError(
+                f"Cannot use realization={self.realization!r}. This is because data row {int(empty.argmax()) + 1} has "
+                "none. Try filling it in or removing the row."
+            )
+        return labels
+
+    @staticmethod
+    def _counted(frame: pd.DataFrame) -> pd.DataFrame:
+        """The same rows in place of their times."""
+        pieces = list(realizations(frame))
+        for _, piece in pieces:
+            check_index(piece.index, equally_spaced=False)
+        counted = [piece.reset_index(drop=True) for _, piece in pieces]
+        if not isinstance(frame.index, pd.MultiIndex):
+            return counted[0]
+        return pd.concat(counted, keys=[label for label, _ in pieces], names=[REALIZATION, None])
 
     def _clock(self, frame: pd.DataFrame) -> str | None:
         """The name of the column that holds the times of the rows."""
@@ -182,7 +220,7 @@ def _index(column: pd.Series, name: str) -> pd.Index:
     if isinstance(column.dtype, (pd.DatetimeTZDtype, pd.PeriodDtype)) or column.dtype.kind == "M":
         index = pd.Index(column)
     elif pd.api.types.is_numeric_dtype(column.dtype):
-        index = _counted(column.to_numpy(dtype=np.float64, na_value=np.nan), name)
+        index = _as_clock(column.to_numpy(dtype=np.float64, na_value=np.nan), name)
     else:
         cells = _cells(column)
         index = parse_times(cells, name) if name or looks_like_time(cells) else pd.Index(cells)
@@ -190,7 +228,7 @@ def _index(column: pd.Series, name: str) -> pd.Index:
     return named
 
 
-def _counted(numbers: NDArray[np.float64], name: str) -> pd.Index:
+def _as_clock(numbers: NDArray[np.float64], name: str) -> pd.Index:
     """Numbers as a clock: dates written as 20200131, a count of steps, or time in any unit."""
     if not np.isfinite(numbers).all() or (numbers != np.round(numbers)).any() or np.abs(numbers).max() >= 2**53:
         return pd.Index(numbers)

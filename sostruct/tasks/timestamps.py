@@ -109,20 +109,59 @@ def check_index(index: pd.Index, equally_spaced: bool = True) -> None:
             f"(counting from 0) comes after {index[at]}. Try sorting by time."
         )
     if equally_spaced and len(steps):
-        measures = [steps, *(_calendar_steps(index) if isinstance(index, pd.DatetimeIndex) else ())]
-        uneven = min((_uneven(measure) for measure in measures), key=len)
+        uneven = min((_uneven(np.diff(measure)) for measure in measures(index).values()), key=len)
         if len(uneven):
             at = uneven[0]
             raise DataError(
                 f"Cannot use rows at unequal distances in time. This is because the step from {index[at]} to "
                 f"{index[at + 1]} is not the usual one, and a lag counts rows. Try resampling first, or, where rows "
                 f"are consecutive steps all the same (trading days), drop the times: `frame.reset_index(drop=True)`, "
-                f"`by_row=True` for a file."
+                f"`by_row=True` for a file. `irregular='resample'` puts rows on equal steps and says what it did."
             )
 
 
+def measures(index: pd.Index) -> dict[str, NDArray[np.float64]]:
+    """Where the rows stand on every clock that they keep to: the one they carry, and for timestamps calendars.
+
+    Returns:
+        by name of the clock, the count of its units [row]: "number", "microsecond" (since the first row), "duration"
+        (microseconds), "period", "day", "business day" or "month" (since 1970); empty where the index only labels rows.
+    """
+    clock = _clock(index)
+    if clock is None:
+        return {}
+    index, ticks = clock
+    if isinstance(index, pd.DatetimeIndex):
+        return {"microsecond": ticks} | {name: position(index, name) for name in _calendars(index)}
+    kinds = {pd.TimedeltaIndex: "duration", pd.PeriodIndex: "period"}
+    return {kinds.get(type(index), "number"): ticks}
+
+
+def steps_of(index: pd.Index) -> tuple[str, float] | None:
+    """The clock by which the rows of a checked index are equally spaced, and the mean step on it; None where the index
+    carries no clock or has one row only."""
+    if isinstance(index, pd.RangeIndex):
+        return None
+    found = {name: ticks for name, ticks in measures(index).items() if len(ticks) > 1}
+    if not found:
+        return None
+    name = min(found, key=lambda one: len(_uneven(np.diff(found[one]))))
+    ticks = found[name]
+    return name, float((ticks[-1] - ticks[0]) / (len(ticks) - 1))
+
+
+def position(index: pd.DatetimeIndex, calendar: str) -> NDArray[np.float64]:
+    """Timestamps as a count of calendar units since 1970: "day", "business day" or "month", by local time."""
+    days = index.tz_localize(None).to_numpy().astype("datetime64[D]")
+    if calendar == "day":
+        return days.astype(np.float64)
+    if calendar == "month":
+        return days.astype("datetime64[M]").astype(np.float64)
+    return np.busday_count(np.datetime64("1970-01-01"), days).astype(np.float64)
+
+
 def _clock(index: pd.Index) -> tuple[pd.Index, NDArray[np.float64]] | None:
-    """The index as a clock and its ticks in any unit, or None where it only labels the rows."""
+    """The index as a clock and its ticks, or None where it only labels the rows."""
     if isinstance(index, pd.DatetimeIndex):
         moments = index.tz_convert(None).to_numpy() if index.tz is not None else index.to_numpy()
         return index, (moments - moments[:1]) / np.timedelta64(1, "us")
@@ -145,21 +184,21 @@ def _uneven(steps: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.flatnonzero((np.abs(steps - usual) > JITTER * usual) | (usual <= 0))
 
 
-def _calendar_steps(index: pd.DatetimeIndex) -> list[NDArray[np.float64]]:
-    """The steps in each calendar unit that the times keep to: days across a clock change, business days, months."""
+def _calendars(index: pd.DatetimeIndex) -> list[str]:
+    """The calendars that the times keep to: days across a clock change, business days, months."""
     local = index.tz_localize(None)
     days = local.to_numpy().astype("datetime64[D]")
-    months = local.to_numpy().astype("datetime64[M]")
-    found: list[NDArray[np.float64]] = []
+    months = days.astype("datetime64[M]")
+    found = []
     hours = (local - local.normalize()) / np.timedelta64(1, "h")
     if np.ptp(hours) <= 24 * JITTER:
-        found.append(np.diff(days).astype(np.float64))
+        found.append("day")
         if np.is_busday(days).all():
-            found.append(np.busday_count(days[:-1], days[1:]).astype(np.float64))
+            found.append("business day")
     from_start = (days - months.astype("datetime64[D]")).astype(np.int64)
     to_end = ((months + np.timedelta64(1, "M")).astype("datetime64[D]") - days).astype(np.int64)
     if min(np.ptp(from_start), np.ptp(to_end)) <= _CALENDAR_JITTER:
-        found.append(np.diff(months).astype(np.float64))
+        found.append("month")
     return found
 
 

@@ -274,7 +274,7 @@ def test_gaps_are_named(found, frame, bad):
         (lambda frame: frame.assign(x4="blue"), r"'x4'"),
         (lambda frame: frame[["x0", "x1", "x2", "x3", "x4", "x4"]], r"twice"),
         (lambda frame: frame.to_numpy()[:, :4], r"\(300, 4\).*5 series"),
-        (lambda frame: frame.to_numpy()[:, 0], r"\(300,\).*5 series"),
+        (lambda frame: frame.to_numpy()[:, 0], "1 dimension"),
     ],
     ids=["missing columns", "text", "a column twice", "narrow array", "flat array"],
 )

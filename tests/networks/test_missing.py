@@ -76,7 +76,7 @@ def test_moments_of_what_is_there():
     generator = np.random.default_rng(0)
     values = generator.normal(size=(400, 2))
     observed = generator.random(values.shape) < 0.7
-    rows, _, second = _available(np.where(observed, values, 0.0), observed, 1)
+    rows, _, second = _available([np.where(observed, values, 0.0)], [observed], 1)
     both = observed[1:, 0] & observed[:-1, 1]
     assert second[0, 3] / rows == pytest.approx(np.mean((values[1:, 0] * values[:-1, 1])[both]))
 

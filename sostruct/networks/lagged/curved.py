@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.prices import Layout
+from sostruct.networks.lagged.segments import Series, joined, predicted_rows
 from sostruct.networks.lagged.terms import CURVE, LINE, PRODUCT, AbstractTerms, Table, Term
 from sostruct.numerics import double_precision
 
@@ -62,8 +63,10 @@ class CurvedTerms(AbstractTerms):
     products: bool = True
 
     @classmethod
-    def fitted(cls, variables: Sequence[str], max_lag: int, values: Table) -> CurvedTerms | None:
-        """The table for a series [time, variable]; None where it would have more than `MOST_COLUMNS` columns."""
+    def fitted(cls, variables: Sequence[str], max_lag: int, values: Series) -> CurvedTerms | None:
+        """The table for a series [time, variable], or one per realization; None where it would have more than
+        `MOST_COLUMNS` columns."""
+        values = joined(values)
         location, scale = values.mean(axis=0), values.std(axis=0)
         standard = (values - location) / scale
         centers = np.quantile(standard, (np.arange(BUMPS) + 0.5) / BUMPS, axis=0).T
@@ -149,11 +152,11 @@ class CurvedTerms(AbstractTerms):
         found[self.layout.singles :, 0] = np.where(member == 0, 1.0, tilt) * unit[link]
         return found
 
-    def prepared(self, values: Table) -> LaggedData:
+    def prepared(self, values: Series) -> LaggedData:
         """From the design matrix [row, column]; columns that do not vary are zero."""
         links = self.lagged(values)
         design = self.columns(links, np.arange(self.layout.columns))
-        targets = values[self.max_lag :]
+        targets = predicted_rows(values, self.max_lag)
         mean, scale = design.mean(axis=0), design.std(axis=0)
         constant = scale < _NOTHING
         scale = np.where(constant, 1.0, scale)

@@ -11,12 +11,15 @@ only).
 that is known, `1 - P_ii / var(x_i)` averaged over rows and series, all statistics are scaled to n r rows before any
 evidence is computed: an approximation, since how much is known differs from weight to weight.
 
+Realizations are smoothed one by one, and their moments added.
+
 The first round takes every moment from the rows where both of its values are there. The state has p (L + 1) entries,
 and a round takes of the order of T p^3 L^3 operations.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -30,6 +33,7 @@ from sostruct.errors import DataError
 from sostruct.networks.lagged.evidence import invert
 from sostruct.networks.lagged.fixed_point import searched
 from sostruct.networks.lagged.moments import LaggedData, Moments, standardized
+from sostruct.networks.lagged.segments import Series, joined, segments_of
 from sostruct.numerics import Numbers, double_precision
 
 if TYPE_CHECKING:
@@ -47,48 +51,57 @@ _LEAST_SPREAD = 0.02
 Table = NDArray[np.float64]
 
 
-def expected_moments(values: Table, network: LaggedNetwork) -> tuple[Moments, float]:
+def expected_moments(values: Series, network: LaggedNetwork) -> tuple[Moments, float]:
     """Expected raw moments of a series with gaps, and the share r of its rows that they are worth.
 
     Args:
-        values: the series [time, variable], NaN where a value is missing.
+        values: the series [time, variable], NaN where a value is missing; or one per realization.
         network: a lagged network with lines only, in the state a search begins from.
 
     Raises:
         DataError: the covariances of all rows' states would not fit into `MOST_NUMBERS`.
     """
     lags, variables = network.terms.max_lag, len(network.terms.variables)
-    if len(values) * (variables * (lags + 1)) ** 2 > MOST_NUMBERS:
+    segments, every = segments_of(values), joined(values)
+    if max(map(len, segments)) * (variables * (lags + 1)) ** 2 > MOST_NUMBERS:
         raise DataError(
-            f"Cannot fill the gaps of {variables} series over {len(values)} rows with max_lag={lags}. This is because "
-            f"the covariances of what is missing would be more than {MOST_NUMBERS:.0e} numbers. Try fewer series, lags "
-            "or rows, or series without gaps."
+            f"Cannot fill the gaps of {variables} series over {max(map(len, segments))} rows with max_lag={lags}. This "
+            f"is because the covariances of what is missing would be more than {MOST_NUMBERS:.0e} numbers. Try fewer "
+            "series, lags or rows, or series without gaps."
         )
-    observed = ~np.isnan(values)
-    center, scale = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-    seen = np.where(observed, (values - center) / scale, 0.0)
-    rows, first, second = _available(seen, observed, lags)
-    worth = float(observed.mean())
+    center, scale = np.nanmean(every, axis=0), np.nanstd(every, axis=0)
+    there = [~np.isnan(table) for table in segments]
+    pieces = [np.where(known, (table - center) / scale, 0.0) for table, known in zip(segments, there, strict=True)]
+    rows, first, second = _available(pieces, there, lags)
+    worth = float((~np.isnan(every)).mean())
     for _ in range(ROUNDS):
         moments = Moments(rows, first, second, np.zeros(variables), lags)
         data = scaled(standardized(moments, instant=0 in network.terms.lags), worth)
         weights, noise, shift = _reduced(searched(network, data)[0], data)
-        with double_precision():
-            smooth = _smoothed(seen, observed, weights, noise, shift)
-        first, second, doubt = (np.asarray(part) for part in smooth)
+        first, second, doubt = np.zeros_like(first), np.zeros_like(second), np.zeros(variables)
+        for seen, observed in zip(pieces, there, strict=True):
+            with double_precision():
+                smooth = _smoothed(seen, observed, weights, noise, shift)
+            first, second = first + np.asarray(smooth[0]), second + np.asarray(smooth[1])
+            doubt += np.asarray(smooth[2]) * (len(seen) / len(every))
         worth = float(np.mean(1 - doubt / np.maximum(np.diag(second)[:variables] / rows, doubt)))
     unit = np.tile(scale, lags + 1)
     restored = Moments(rows, first * unit, second * np.outer(unit, unit), center, lags)
     return restored, worth
 
 
-def _available(seen: Table, observed: NDArray[np.bool_], lags: int) -> tuple[float, Table, Table]:
+def _available(seen: Sequence[Table], observed: Sequence[NDArray[np.bool_]], lags: int) -> tuple[float, Table, Table]:
     """Rows, and moments by the mean over what is there of each pair of columns, the nearest that are a covariance."""
-    rows = float(len(seen) - lags)
     past, there = (
-        np.concatenate([table[lags - lag : len(table) - lag] for lag in range(lags + 1)], axis=1).astype(np.float64)
-        for table in (seen, observed)
+        np.concatenate(
+            [
+                np.concatenate([table[lags - lag : len(table) - lag] for lag in range(lags + 1)], axis=1)
+                for table in tables
+            ]
+        ).astype(np.float64)
+        for tables in (seen, observed)
     )
+    rows = float(len(past))
     mean = past.T @ past / np.maximum(there.T @ there, 1.0)
     values, vectors = np.linalg.eigh(mean)
     second: Table = rows * (vectors * np.maximum(values, _LEAST_SPREAD)) @ vectors.T

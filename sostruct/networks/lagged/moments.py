@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from sostruct.networks.lagged.segments import Series, joined, segments_of
 from sostruct.numerics import Numbers, double_precision
 
 
@@ -66,19 +67,30 @@ class LaggedData(eqx.Module):
     floor: Float[Numbers, ""]
 
 
-def moments(values: NDArray[np.float64], max_lag: int) -> Moments:
-    """Raw moments of a complete series.
+def moments(values: Series, max_lag: int) -> Moments:
+    """Raw moments of a complete series, or sums of those of several realizations, about their common mean.
 
     `second[a p + i, b p + j] = sum_{t=L}^{T-1} x_i(t - a) x_j(t - b)`.
 
     Args:
-        values: the series [time, variable], float64, without missing entries, more than `max_lag` rows.
+        values: the series [time, variable], float64, without missing entries, more than `max_lag` rows; or one per
+            realization.
         max_lag: the largest lag L.
     """
+    segments = segments_of(values)
+    offset = joined(segments).mean(axis=0)
+    rows = float(sum(len(segment) - max_lag for segment in segments))
+    first, second = _sums(segments[0] - offset, max_lag)
+    for segment in segments[1:]:
+        more, products = _sums(segment - offset, max_lag)
+        first, second = first + more, second + products
+    return Moments(rows, first, second, offset, max_lag)
+
+
+def _sums(values: NDArray[np.float64], max_lag: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Column sums and products of one realization."""
     steps, variables = values.shape
-    rows = steps - max_lag
-    offset = values.mean(axis=0)
-    centered = np.ascontiguousarray(values - offset)
+    centered = np.ascontiguousarray(values)
     lags = max_lag + 1
     second = np.empty((lags, variables, lags, variables))
     for distance in range(lags):
@@ -92,7 +104,7 @@ def moments(values: NDArray[np.float64], max_lag: int) -> Moments:
             second[lag + distance, :, lag, :] = block.T
     first = np.stack([centered[max_lag - lag : steps - lag].sum(axis=0) for lag in range(lags)])
     size = lags * variables
-    return Moments(float(rows), first.reshape(size), second.reshape(size, size), offset, max_lag)
+    return first.reshape(size), second.reshape(size, size)
 
 
 def standardized(raw: Moments, *, instant: bool = False) -> LaggedData:
@@ -122,3 +134,14 @@ def standardized(raw: Moments, *, instant: bool = False) -> LaggedData:
         slope=np.tile([1.0, 0.0], (len(columns), 1)),
         floor=np.asarray(0.0),
     )
+
+
+def less(data: LaggedData, spent: int) -> LaggedData:
+    """The same statistics on `spent` rows fewer, the degrees of freedom of what was removed from every series: with
+    residuals' sums of squares as they are, variances are sums over n - spent."""
+    share = (data.count - spent) / data.count
+    names = ("gram", "cross", "power", "targets", "count", "term_scale", "target_scale")
+    old = [np.asarray(getattr(data, name)) for name in names]
+    new = [*(part * share for part in old[:5]), *(part / np.sqrt(share) for part in old[5:])]
+    found: LaggedData = eqx.tree_at(lambda one: [getattr(one, name) for name in names], data, new)
+    return found

@@ -32,10 +32,12 @@ from sostruct.networks.lagged.mechanisms import (
     touched_targets,
 )
 from sostruct.networks.lagged.missing import expected_moments, scaled
-from sostruct.networks.lagged.moments import LaggedData, standardized
+from sostruct.networks.lagged.moments import LaggedData, less, standardized
 from sostruct.networks.lagged.packed import LaggedGains, PackedLagged, with_rows
+from sostruct.networks.lagged.segments import segments_of
 from sostruct.networks.lagged.terms import PRODUCT, AbstractTerms, LinearTerms
 from sostruct.surprise import Signals
+from sostruct.tasks.treatment import UNTREATED, Treatment
 
 _DEGREE = 8
 """Fewest slots per target: most targets need no more, so most runs compile once."""
@@ -51,11 +53,13 @@ class LaggedNetwork(AbstractNetwork):
         topology: nodes of kind "series" and, for interactions, "product"; `mechanisms.py` says how terms stand in it.
         packed: the same as arrays.
         terms: the term table; its variables fix the order of nodes in every array.
+        treatment: what was done to the series before they came here.
     """
 
     topology: Topology
     packed: PackedLagged
     terms: AbstractTerms = eqx.field(static=True)
+    treatment: Treatment = eqx.field(static=True, default=UNTREATED)
 
     @classmethod
     def bare(
@@ -71,6 +75,7 @@ class LaggedNetwork(AbstractNetwork):
         terms: AbstractTerms | None = None,
         horizon: Sequence[int] | None = None,
         precedes: NDArray[np.bool_] | None = None,
+        treatment: Treatment = UNTREATED,
     ) -> LaggedNetwork:
         """A network that has only its required edges.
 
@@ -89,6 +94,7 @@ class LaggedNetwork(AbstractNetwork):
             horizon: largest lag of the terms of every target [target]; max_lag for all when None. A term counts among
                 the K of its kind if it is within the target's horizon.
             precedes: where the table has lag 0, which series may act on which within a step [target, cause], acyclic.
+            treatment: what was done to the series; evidence counts the rows that are left of it.
 
         Raises:
             ConfigError: an unknown name, a lag outside 1..max_lag, an edge both forbidden and required, or a
@@ -126,7 +132,7 @@ class LaggedNetwork(AbstractNetwork):
             direction=np.where(rules.instant, 0.0, -np.inf),
         )
         packed = _blank(_capacity(0, terms), terms, prior, ridge)
-        bare = cls(topology, packed, terms)
+        bare = cls(topology, packed, terms, treatment=treatment)
         return bare.edited(edits, key=jax.random.key(0)) if edits else bare
 
     def directed(self, direction: NDArray[np.float64]) -> LaggedNetwork:
@@ -159,20 +165,23 @@ class LaggedNetwork(AbstractNetwork):
 
     def with_packed(self, packed: PackedLagged) -> LaggedNetwork:
         """The same network holding other beliefs."""
-        return LaggedNetwork(self.topology, packed, self.terms)
+        return replace(self, packed=packed)
 
     def reported(self, signals: Signals) -> Signals:
         """The same: the slots are the series, without padding."""
         return signals
 
     def prepare(self, data: Any) -> LaggedData:
-        """Standardized sufficient statistics of a series [time, variable], float64; expected ones where values are
-        missing (`missing.py`), found with this network as the state that searches begin from."""
-        values = np.asarray(data, np.float64)
-        if not np.isnan(values).any():
-            return self.terms.prepared(values)
-        raw, worth = expected_moments(values, self)
-        return scaled(standardized(raw, instant=0 in self.terms.lags), worth)
+        """Standardized sufficient statistics of a series [time, variable], float64, or of its realizations (a frame
+        with an index (realization, time), or a sequence of tables); expected ones where values are missing
+        (`missing.py`), found with this network as the state that searches begin from."""
+        segments = segments_of(data)
+        if not any(np.isnan(table).any() for table in segments):
+            found = self.terms.prepared(segments)
+        else:
+            raw, worth = expected_moments(segments, self)
+            found = scaled(standardized(raw, instant=0 in self.terms.lags), worth)
+        return found if not self.treatment.spent else less(found, self.treatment.spent)
 
     def at_capacity(self, capacity: Capacity) -> LaggedNetwork:
         """The same network with at least `capacity.degree` parent slots per target."""
@@ -296,7 +305,7 @@ def _moved(network: LaggedNetwork, topology: Topology, touched: Collection[str])
             barred = next(term for term in row if not allowed[target, term])
             raise _forbidden(terms.variables[target], terms.terms[barred].links[0])
     _check_required(network, active)
-    return LaggedNetwork(topology, with_rows(network.packed, rows), terms)
+    return replace(network, topology=topology, packed=with_rows(network.packed, rows))
 
 
 def _check_required(network: LaggedNetwork, rows: Mapping[int, Sequence[int]]) -> None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from sostruct.networks.lagged.moments import LaggedData, moments, standardized
 from sostruct.networks.lagged.prices import Layout
+from sostruct.networks.lagged.segments import Series, joined, segments_of
 
 Table = NDArray[np.float64]
 
@@ -75,8 +76,8 @@ class AbstractTerms(abc.ABC):
         second."""
 
     @abc.abstractmethod
-    def prepared(self, values: Table) -> LaggedData:
-        """Standardized statistics of a complete series [time, variable]."""
+    def prepared(self, values: Series) -> LaggedData:
+        """Standardized statistics of a complete series [time, variable], or of one per realization."""
 
     @property
     def lags(self) -> tuple[int, ...]:
@@ -115,10 +116,14 @@ class AbstractTerms(abc.ABC):
         """The columns of some terms, ascending if those are."""
         return [column for term in terms for column in self.layout.columns_of(term)]
 
-    def lagged(self, values: Table) -> Table:
-        """Values of all links at rows L..T-1 [row, link]."""
-        rows = len(values)
-        return np.concatenate([values[self.max_lag - lag : rows - lag] for lag in self.lags], axis=1)
+    def lagged(self, values: Series) -> Table:
+        """Values of all links at rows L..T-1 of every realization [row, link]."""
+        return joined(
+            [
+                np.concatenate([table[self.max_lag - lag : len(table) - lag] for lag in self.lags], axis=1)
+                for table in segments_of(values)
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,6 @@ class LinearTerms(AbstractTerms):
         """1."""
         return np.stack([np.ones(links.shape[1]), np.zeros(links.shape[1])], axis=1)
 
-    def prepared(self, values: Table) -> LaggedData:
+    def prepared(self, values: Series) -> LaggedData:
         """By sums over shifted series, without a design matrix."""
         return standardized(moments(values, self.max_lag), instant=self.instant)
