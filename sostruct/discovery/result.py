@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pandas as pd
 
 from sostruct.control.history import SignalHistory
 from sostruct.discovery.forecast import Forecast, forecast, series_like
+from sostruct.discovery.intervention import Intervention, intervene
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.scores import compare
 from sostruct.errors import ConfigError
@@ -180,6 +182,40 @@ class Discovery:
             DataError: other columns, missing or infinite values, too few rows.
         """
         return forecast(self.posterior, series_like(frame, self.posterior.variables), steps)
+
+    def intervene(
+        self,
+        values: Mapping[str, Any],
+        steps: int,
+        *,
+        against: Mapping[str, Any] | None = None,
+        start: pd.DataFrame | Any = None,
+        samples: int = 500,
+        seed: int = 0,
+    ) -> Intervention:
+        """What happens if some series are held at given values: `found.intervene({"a": 1.0}, 10).effect`.
+
+        Held series forget their mechanisms; all others follow theirs, lines, curves and products, effects within a step
+        along their order, with Gaussian noise of the found size. Coefficients are drawn from their posterior, the graph
+        is taken as given. Pairs that are linked within the step without a direction share their noise, and holding one
+        does not move the other in the same step; where one direction is forbidden, it does.
+
+        Args:
+            values: series -> the value it is held at, or one for every step; data units.
+            steps: how many rows.
+            against: the intervention to compare with, of the same form: the effect is the difference between the two;
+                that to no intervention when None.
+            start: rows that the courses go on from, with the same columns; the means of the series when None.
+            samples: number of courses.
+            seed: of coefficients and noise.
+
+        Raises:
+            ConfigError: an unknown series, or none.
+            DataError: values that are not finite or not as many as steps, too few or unusable rows to start from,
+                numbers that are not positive, courses that run away.
+        """
+        pairs = self._pairs()
+        return intervene(self.posterior, pairs, values, steps, against=against, start=start, samples=samples, seed=seed)
 
     def compare(self, truth: nx.DiGraph) -> pd.DataFrame:
         """Agreement with a known graph (see `scores.compare`)."""
