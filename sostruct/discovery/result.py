@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sostruct.control.history import SignalHistory
+from sostruct.discovery.converters.causal_learn import EndpointGraph, to_causal_learn
+from sostruct.discovery.converters.lingam import to_lingam
+from sostruct.discovery.converters.tigramite import to_tigramite
 from sostruct.discovery.forecast import Forecast, forecast, series_like
 from sostruct.discovery.intervention import Intervention, intervene
 from sostruct.discovery.posterior import Posterior
@@ -216,6 +220,20 @@ class Discovery:
         """
         pairs = self._pairs()
         return intervene(self.posterior, pairs, values, steps, against=against, start=start, samples=samples, seed=seed)
+
+    def to_tigramite(self) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
+        """The graph as tigramite's results: `graph`, `val_matrix`, `p_matrix` [cause, effect, lag], lags from 0
+        (`converters.tigramite` says what stands in them); what its plotting functions take."""
+        posterior = self.posterior
+        return to_tigramite(self.scores, self.edges, posterior.variables, posterior.max_lag, posterior.count)
+
+    def to_lingam(self) -> NDArray[np.float64]:
+        """The weights as lingam's `adjacency_matrices_` [lag, effect, cause], lags from 0 (`converters.lingam`)."""
+        return to_lingam(self.edges, self.posterior.variables, self.posterior.max_lag)
+
+    def to_causal_learn(self) -> EndpointGraph:
+        """The graph as causal-learn's matrix of ends, over series at lags (`converters.causal_learn`)."""
+        return to_causal_learn(self.edges, self.posterior.variables, self.posterior.max_lag)
 
     def compare(self, truth: nx.DiGraph) -> pd.DataFrame:
         """Agreement with a known graph (see `scores.compare`)."""
