@@ -16,6 +16,7 @@ from sostruct.control.history import SignalHistory
 from sostruct.discovery.converters.causal_learn import EndpointGraph, to_causal_learn
 from sostruct.discovery.converters.lingam import to_lingam
 from sostruct.discovery.converters.tigramite import to_tigramite
+from sostruct.discovery.explanation import Explanation, explain
 from sostruct.discovery.forecast import Forecast, forecast, series_like
 from sostruct.discovery.intervention import Intervention, intervene
 from sostruct.discovery.posterior import Posterior
@@ -186,6 +187,18 @@ class Discovery:
             DataError: other columns, missing or infinite values, too few rows.
         """
         return forecast(self.posterior, series_like(frame, self.posterior.variables), steps)
+
+    def explain(self, cause: str, effect: str, lag: int | None = None) -> Explanation:
+        """The evidence for and against an edge: what it gains and costs, competing parents, what would change it.
+
+        Args:
+            cause, effect: names of series.
+            lag: which edge of the pair; the strongest when None, those in the graph first.
+
+        Raises:
+            ConfigError: an unknown series, or a lag that was not looked at.
+        """
+        return explain(self, cause, effect, lag)
 
     def intervene(
         self,
