@@ -253,11 +253,34 @@ class Discovery:
         within = self.posterior.pair_nats - np.logaddexp(0.0, -self.posterior.direction)
         return compare(self.scores, self.edges, self.summary, truth, within=self._by_pair(within))
 
-    def plot(self, truth: nx.DiGraph | None = None) -> Figure:
-        """The graph, with the truth beside it when given, and the evidence for every pair."""
-        from sostruct.reports.figures import draw_found
+    def plot(self, truth: nx.DiGraph | None = None, *, kind: str = "overview") -> Figure:
+        """A figure of what was found.
 
-        return draw_found(self.graph, self.summary, truth)
+        Args:
+            truth: a known graph to judge by; the time-lag graph is drawn without.
+            kind: "overview": the graph, with the truth beside it when given, and the evidence for every pair;
+                "summary": series on a ring, arrows with their lags; "lags": the time-lag graph, series by steps;
+                "evidence": nats for every cause and effect, all lags together.
+
+        Raises:
+            ConfigError: another kind.
+        """
+        from sostruct.reports import figures
+        from sostruct.reports.canvas import settings
+
+        if kind == "overview":
+            return figures.draw_found(self.graph, self.summary, truth)
+        if kind == "lags":
+            return figures.draw_lags(self.graph)
+        if kind not in ("summary", "evidence"):
+            raise ConfigError(
+                f"Cannot plot kind={kind!r}. This is because it is one of overview, summary, lags, evidence. Try "
+                "'overview'."
+            )
+        with settings():
+            if kind == "summary":
+                return figures.draw_graph(self.graph, truth)
+            return figures.draw_evidence(self.summary, truth)
 
     def _by_pair(self, table: np.ndarray[Any, np.dtype[np.float64]]) -> pd.DataFrame:
         names = self.posterior.variables
