@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from sostruct.clusters.result import Mixture
     from sostruct.control.controller import Controller
     from sostruct.control.run import Run, run, stream
+    from sostruct.discovery.converters.causal_learn import from_causal_learn
+    from sostruct.discovery.converters.lingam import from_lingam
+    from sostruct.discovery.converters.tigramite import from_tigramite
     from sostruct.discovery.differences import compare
     from sostruct.discovery.estimator import CausalDiscovery, discover
     from sostruct.discovery.result import Discovery
@@ -59,6 +62,9 @@ _WHERE = {
     "continuous_hgf": "sostruct.networks.hgf.builders",
     "discover": "sostruct.discovery.estimator",
     "filter_population": "sostruct.networks.hgf.population",
+    "from_causal_learn": "sostruct.discovery.converters.causal_learn",
+    "from_lingam": "sostruct.discovery.converters.lingam",
+    "from_tigramite": "sostruct.discovery.converters.tigramite",
     "learn_mixture": "sostruct.clusters.estimator",
     "learn_structure": "sostruct.structure.estimator",
     "load": "sostruct.app.loading",
@@ -98,6 +104,9 @@ __all__ = [
     "continuous_hgf",
     "discover",
     "filter_population",
+    "from_causal_learn",
+    "from_lingam",
+    "from_tigramite",
     "learn_mixture",
     "learn_structure",
     "load",

@@ -1,10 +1,11 @@
-"""How two found graphs differ: of two subjects, two periods, two settings."""
+"""How two found graphs differ: of two subjects, two periods, two settings, or of two methods."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import final
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 
@@ -31,7 +32,8 @@ class GraphDifference:
         summary_distance: pairs of series that are linked in one graph and not in the other.
         expected_distance: expected number of pairs (cause, effect), a series' own past left out, that are linked in one
             system and not in the other, given both data sets: `sum p (1 - q) + q (1 - p)`. Two graphs that differ may
-            well come from one system; where this is small beside `summary_distance`, they do.
+            well come from one system; where this is small beside `summary_distance`, they do. NaN if one of the two is
+            a bare graph, which has no probabilities.
     """
 
     edges: pd.DataFrame
@@ -50,15 +52,19 @@ class GraphDifference:
         )
 
 
-def compare(first: Discovery, second: Discovery) -> GraphDifference:
+def compare(first: Discovery | nx.DiGraph, second: Discovery | nx.DiGraph) -> GraphDifference:
     """Compares two found graphs over the same series, whatever their lags and settings.
+
+    Args:
+        first, second: what was found; or a graph of another method (`from_tigramite`, `from_lingam`,
+            `from_causal_learn`), whose edges have `lag`, `mark` and perhaps `weight`.
 
     Raises:
         DataError: they are not of the same series.
     """
-    names = list(first.summary.columns)
-    if set(names) != set(second.summary.columns):
-        apart = sorted(set(names) ^ set(second.summary.columns))
+    names, others = (_series(found) for found in (first, second))
+    if set(names) != set(others):
+        apart = sorted(set(names) ^ set(others))
         raise DataError(
             f"Cannot compare these graphs. This is because {listed(apart)} are in one of them only. Try graphs of the "
             "same series."
@@ -80,10 +86,13 @@ def compare(first: Discovery, second: Discovery) -> GraphDifference:
         index=chosen,
     ).reset_index()
     shared = int((in_first & in_second).sum())
-    pairs = [set(map(tuple, found.edges[_PAIR].to_numpy().tolist())) for found in (first, second)]
+    pairs = [set(map(tuple, _edges(found)[_PAIR].to_numpy().tolist())) for found in (first, second)]
     apart_pairs = {(cause, effect) for cause, effect in pairs[0] ^ pairs[1] if cause != effect}
     off = ~np.eye(len(names), dtype=bool)
-    p, q = (found.summary_probability.loc[names, names].to_numpy()[off] for found in (first, second))
+    p, q = (
+        found.summary_probability.loc[names, names].to_numpy()[off] if isinstance(found, Discovery) else np.nan
+        for found in (first, second)
+    )
     return GraphDifference(
         edges=edges,
         shared=shared,
@@ -95,13 +104,37 @@ def compare(first: Discovery, second: Discovery) -> GraphDifference:
     )
 
 
-def _candidates(found: Discovery) -> pd.DataFrame:
+def _series(found: Discovery | nx.DiGraph) -> list[str]:
+    return list(found.summary.columns) if isinstance(found, Discovery) else list(map(str, found.nodes))
+
+
+def _edges(found: Discovery | nx.DiGraph) -> pd.DataFrame:
+    """The edges of a discovery or a graph; NaN where a graph does not say."""
+    if isinstance(found, Discovery):
+        return found.edges
+    columns = [*_EDGE, "weight", "weight_sd", "probability", "mark"]
+    rows = [
+        (
+            str(cause),
+            str(effect),
+            int(data.get("lag", 1)),
+            *(float(data.get(name, np.nan)) for name in columns[3:6]),
+            str(data.get("mark", "directed")),
+        )
+        for cause, effect, data in found.edges(data=True)
+    ]
+    return pd.DataFrame(rows, columns=columns).astype({"lag": np.int64})
+
+
+def _candidates(found: Discovery | nx.DiGraph) -> pd.DataFrame:
     """Every candidate, and the edges that are none (undirected ones, by names in alphabetical order), by cause, effect
     and lag."""
-    edges = found.edges
+    edges = _edges(found)
     cause, effect = edges["cause"], edges["effect"]
     unordered = (edges["mark"] != "directed") & (cause > effect)
     edges = edges.assign(cause=cause.where(~unordered, effect), effect=effect.where(~unordered, cause), found=True)
     edges = edges.set_index(_EDGE)
+    if not isinstance(found, Discovery):
+        return edges
     scores = found.scores.set_index(_EDGE).assign(found=False)
     return pd.concat([edges, scores[~scores.index.isin(edges.index)]])

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sostruct.discovery.posterior import Posterior
+from sostruct.discovery.simulation import followed, linear, links_of
 from sostruct.errors import DataError
 from sostruct.tasks.adapters import like, realizations
 from sostruct.tasks.base import listed
@@ -151,12 +152,12 @@ def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
     values = frame.to_numpy(np.float64)
     weights, response = _reduced(posterior)
     past = np.stack([values[lag : len(values) - lags + 1 + lag] for lag in range(lags)], axis=1)
-    if _linear(posterior) or steps == 1:
+    if linear(posterior) or steps == 1:
         for step in range(steps):
-            terms = past[:, ::-1].reshape(len(past), lags * count)
+            terms = links_of(past)
             ahead = _next(posterior, terms)
             if step < steps - 1:
-                past = np.concatenate([past[:, 1:], ahead[:, None]], axis=1)
+                past = followed(past, ahead)
         base = posterior.noise_sd**2 * (_one_step_factor(posterior, terms) - 1) @ (response**2).T
         sd = np.sqrt(base + _noise_variance(posterior, weights, response, steps)[-1])
     else:
@@ -170,7 +171,7 @@ def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
     density = _student_t(values[lags + steps - 1 :], ahead[:scored], sd[:scored], posterior.count)
     score = density.mean(axis=0) if scored else np.full(count, np.nan)
     future, future_sd = _continue(posterior, weights, response, values, steps)
-    index = _next_index(frame.index, steps)
+    index = next_index(frame.index, steps)
     return Forecast(
         mean,
         spread,
@@ -203,13 +204,9 @@ def _one_step_factor(posterior: Posterior, terms: NDArray[np.float64]) -> NDArra
     return factor
 
 
-def _linear(posterior: Posterior) -> bool:
-    return posterior.terms.layout.blocks == 0
-
-
 def _next(posterior: Posterior, links: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean of every target given all lagged links [..., link]."""
-    if _linear(posterior):
+    if linear(posterior):
         weights, response = _reduced(posterior)
         return np.asarray(links @ weights.T + response @ posterior.intercept)
     ahead = np.broadcast_to(posterior.intercept, (*links.shape[:-1], len(posterior.variables))).copy()
@@ -225,18 +222,18 @@ def _simulated(
     """Mean and variance 1..steps ahead [step, row, target] of courses that begin with `past` [row, lag, variable],
     the oldest first."""
     generator = np.random.default_rng(0)
-    rows, lags, count = past.shape
+    rows, _, count = past.shape
     paths = np.broadcast_to(past, (PATHS, *past.shape))
     means, variances = [], []
     for step in range(steps):
-        links = paths[:, :, ::-1].reshape(-1, lags * count)
+        links = links_of(paths).reshape(PATHS * rows, -1)
         ahead = _next(posterior, links).reshape(PATHS, rows, count)
         doubt = (_one_step_factor(posterior, links).reshape(ahead.shape).mean(axis=0)) * posterior.noise_sd**2
         means.append(ahead.mean(axis=0))
         variances.append(ahead.var(axis=0) + doubt)
         if step < steps - 1:
             noise = generator.standard_normal((PATHS, 1, count)) * posterior.noise_sd
-            paths = np.concatenate([paths[:, :, 1:], (ahead + noise)[:, :, None]], axis=2)
+            paths = followed(paths, ahead + noise)
     return np.stack(means), np.stack(variances)
 
 
@@ -262,12 +259,12 @@ def _continue(
     steps: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     path = values[-posterior.max_lag :]
-    if not _linear(posterior):
+    if not linear(posterior):
         means, variances = _simulated(posterior, path[None], steps)
         return means[:, 0], np.sqrt(variances[:, 0])
     weight_part = []
     for _ in range(steps):
-        terms = path[: -posterior.max_lag - 1 : -1].reshape(1, -1)
+        terms = links_of(path[-posterior.max_lag :])[None]
         weight_part.append(response**2 @ (posterior.noise_sd**2 * (_one_step_factor(posterior, terms)[0] - 1)))
         path = np.concatenate([path, _next(posterior, terms)])
     variance = _noise_variance(posterior, weights, response, steps) + np.stack(weight_part)
@@ -283,7 +280,8 @@ def _student_t(
     return np.asarray(constant - np.log(scale) - (freedom + 1) / 2 * np.log1p(squared / freedom))
 
 
-def _next_index(index: pd.Index, steps: int) -> pd.Index:
+def next_index(index: pd.Index, steps: int) -> pd.Index:
+    """The labels of the rows after the last one."""
     if isinstance(index, pd.DatetimeIndex):
         frequency = _frequency(index)
         if frequency is not None:

@@ -6,7 +6,7 @@ without a network and read without JAX.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +24,13 @@ from sostruct.networks.lagged.sampling import given_the_graph, probabilities
 from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms
 from sostruct.surprise import Signals
 from sostruct.tasks.treatment import UNTREATED, Treatment
+
+MOST_KEPT = 1000
+"""Columns up to which a result keeps their moments (8 MB): what parent sets that were never tried would be worth."""
+
+
+def _nothing() -> NDArray[np.float64]:
+    return np.zeros((0, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +62,12 @@ class Posterior:
         inverse: A_S^-1 by slot, standardized [target, slot, slot].
         term_mean, term_scale: of every column over the rows used [column].
         location, scale, centers, width, products: those of `CurvedTerms`; empty where all terms are lines.
+        kept: the columns whose moments are kept, ascending: every link as a line and all that the graph uses; none if
+            they are more than `MOST_KEPT` [kept].
+        gram, cross: their products with each other [kept, kept] and with the targets [target, kept], standardized.
+        ridge: their prior precisions [kept].
+        entry: what their entry costs beside what it gains, `1/2 log lam` plus, at the first column of a term, its log
+            prior odds [target, kept].
         treatment: what was done to the series beforehand: everything above is in the units of treated series.
     """
 
@@ -86,6 +99,11 @@ class Posterior:
     centers: NDArray[np.float64]
     width: NDArray[np.float64]
     products: bool
+    kept: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    gram: NDArray[np.float64] = field(default_factory=_nothing)
+    cross: NDArray[np.float64] = field(default_factory=_nothing)
+    ridge: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    entry: NDArray[np.float64] = field(default_factory=_nothing)
     treatment: Treatment = UNTREATED
 
     @classmethod
@@ -133,6 +151,10 @@ class Posterior:
         scale = target_scale * np.asarray(data.slope)[:links, 0] / term_scale[:links]
         coefficient = np.where(mask, np.asarray(packed.weight) * target_scale / term_scale[slots], 0.0)
         curved = terms if isinstance(terms, CurvedTerms) else None
+        kept = np.union1d(np.arange(links), slots[mask])
+        kept = kept if len(kept) <= MOST_KEPT else kept[:0]
+        term = terms.layout.term_of(kept)
+        odds = np.where(kept == terms.layout.first[term], np.asarray(packed.prior.log_odds)[:, term], 0.0)
         return cls(
             variables=terms.variables,
             max_lag=terms.max_lag,
@@ -163,6 +185,11 @@ class Posterior:
             width=np.array(curved.width if curved else ()),
             products=bool(curved and curved.products),
             treatment=network.treatment,
+            kept=kept,
+            gram=np.asarray(data.gram)[np.ix_(kept, kept)],
+            cross=np.asarray(data.cross)[:, kept],
+            ridge=np.asarray(packed.ridge)[kept],
+            entry=np.log(np.asarray(packed.ridge)[kept]) / 2 + odds,
         )
 
     @cached_property
@@ -182,7 +209,7 @@ class Posterior:
 
     def save(self, file: BinaryIO) -> None:
         """Writes every array to a NumPy archive (no pickles)."""
-        plain = [field.name for field in fields(self) if field.name != "treatment"]
+        plain = [one.name for one in fields(self) if one.name != "treatment"]
         arrays = {name: np.asarray(getattr(self, name)) for name in plain}
         arrays["treatment"] = np.asarray(self.treatment.to_json())
         np.savez(file, allow_pickle=False, **arrays)
@@ -195,7 +222,8 @@ class Posterior:
             OSError, EOFError, BadZipFile, ValueError, KeyError: the file is missing, damaged or of another version.
         """
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {field.name: archive[field.name] for field in fields(cls)}
+            older = {one.name for one in fields(cls) if one.default_factory is not MISSING} - set(archive.files)
+            arrays = {one.name: archive[one.name] for one in fields(cls) if one.name not in older}
         arrays["variables"] = tuple(arrays["variables"].tolist())
         arrays["max_lag"], arrays["count"] = int(arrays["max_lag"]), float(arrays["count"])
         arrays["products"], arrays["instant"] = bool(arrays["products"]), bool(arrays["instant"])

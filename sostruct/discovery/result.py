@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,21 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sostruct.control.history import SignalHistory
+from sostruct.discovery.converters.causal_learn import EndpointGraph, to_causal_learn
+from sostruct.discovery.converters.lingam import to_lingam
+from sostruct.discovery.converters.tigramite import to_tigramite
+from sostruct.discovery.explanation import Explanation, explain
 from sostruct.discovery.forecast import Forecast, predicted, series_like
+from sostruct.discovery.intervention import Intervention, intervene
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.scores import compare
-from sostruct.errors import ConfigError
+from sostruct.errors import ConfigError, DataError
 from sostruct.graph import Journal
 from sostruct.networks.lagged.terms import CURVE, LINE, PRODUCT
+from sostruct.tasks.treatment import UNTREATED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -187,16 +195,106 @@ class Discovery:
         """
         return predicted(self.posterior, series_like(frame, self.posterior.variables), steps)
 
+    def explain(self, cause: str, effect: str, lag: int | None = None) -> Explanation:
+        """The evidence for and against an edge: what it gains and costs, competing parents, what would change it.
+
+        Args:
+            cause, effect: names of series.
+            lag: which edge of the pair; the strongest when None, those in the graph first.
+
+        Raises:
+            ConfigError: an unknown series, or a lag that was not looked at.
+        """
+        return explain(self, cause, effect, lag)
+
+    def intervene(
+        self,
+        values: Mapping[str, Any],
+        steps: int,
+        *,
+        against: Mapping[str, Any] | None = None,
+        start: pd.DataFrame | Any = None,
+        samples: int = 500,
+        seed: int = 0,
+    ) -> Intervention:
+        """What happens if some series are held at given values: `found.intervene({"a": 1.0}, 10).effect`.
+
+        Held series forget their mechanisms; all others follow theirs, lines, curves and products, effects within a step
+        along their order, with Gaussian noise of the found size. Coefficients are drawn from their posterior, the graph
+        is taken as given. Pairs that are linked within the step without a direction share their noise, and holding one
+        does not move the other in the same step; where one direction is forbidden, it does.
+
+        Args:
+            values: series -> the value it is held at, or one for every step; data units.
+            steps: how many rows.
+            against: the intervention to compare with, of the same form: the effect is the difference between the two;
+                that to no intervention when None.
+            start: rows that the courses go on from, with the same columns; the means of the series when None.
+            samples: number of courses.
+            seed: of coefficients and noise.
+
+        Raises:
+            ConfigError: an unknown series, or none.
+            DataError: values that are not finite or not as many as steps, too few or unusable rows to start from,
+                numbers that are not positive, courses that run away, series that were treated beforehand (seasons,
+                counts).
+        """
+        if self.posterior.treatment != UNTREATED:
+            raise DataError(
+                "Cannot intervene on these series. This is because seasons were taken off them or counts transformed, "
+                "and values to hold would be in other units than the mechanisms'. Try discovery on series that you "
+                "treated yourself."
+            )
+        pairs = self._pairs()
+        return intervene(self.posterior, pairs, values, steps, against=against, start=start, samples=samples, seed=seed)
+
+    def to_tigramite(self) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
+        """The graph as tigramite's results: `graph`, `val_matrix`, `p_matrix` [cause, effect, lag], lags from 0
+        (`converters.tigramite` says what stands in them); what its plotting functions take."""
+        posterior = self.posterior
+        return to_tigramite(self.scores, self.edges, posterior.variables, posterior.max_lag, posterior.count)
+
+    def to_lingam(self) -> NDArray[np.float64]:
+        """The weights as lingam's `adjacency_matrices_` [lag, effect, cause], lags from 0 (`converters.lingam`)."""
+        return to_lingam(self.edges, self.posterior.variables, self.posterior.max_lag)
+
+    def to_causal_learn(self) -> EndpointGraph:
+        """The graph as causal-learn's matrix of ends, over series at lags (`converters.causal_learn`)."""
+        return to_causal_learn(self.edges, self.posterior.variables, self.posterior.max_lag)
+
     def compare(self, truth: nx.DiGraph) -> pd.DataFrame:
         """Agreement with a known graph (see `scores.compare`)."""
         within = self.posterior.pair_nats - np.logaddexp(0.0, -self.posterior.direction)
         return compare(self.scores, self.edges, self.summary, truth, within=self._by_pair(within))
 
-    def plot(self, truth: nx.DiGraph | None = None) -> Figure:
-        """The graph, with the truth beside it when given, and the evidence for every pair."""
-        from sostruct.reports.figures import draw_found
+    def plot(self, truth: nx.DiGraph | None = None, *, kind: str = "overview") -> Figure:
+        """A figure of what was found.
 
-        return draw_found(self.graph, self.summary, truth)
+        Args:
+            truth: a known graph to judge by; the time-lag graph is drawn without.
+            kind: "overview": the graph, with the truth beside it when given, and the evidence for every pair;
+                "summary": series on a ring, arrows with their lags; "lags": the time-lag graph, series by steps;
+                "evidence": nats for every cause and effect, all lags together.
+
+        Raises:
+            ConfigError: another kind.
+        """
+        from sostruct.reports import figures
+        from sostruct.reports.canvas import settings
+
+        if kind == "overview":
+            return figures.draw_found(self.graph, self.summary, truth)
+        if kind == "lags":
+            return figures.draw_lags(self.graph)
+        if kind not in ("summary", "evidence"):
+            raise ConfigError(
+                f"Cannot plot kind={kind!r}. This is because it is one of overview, summary, lags, evidence. Try "
+                "'overview'."
+            )
+        with settings():
+            if kind == "summary":
+                return figures.draw_graph(self.graph, truth)
+            return figures.draw_evidence(self.summary, truth)
 
     def _by_pair(self, table: np.ndarray[Any, np.dtype[np.float64]]) -> pd.DataFrame:
         names = self.posterior.variables

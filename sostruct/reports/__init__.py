@@ -9,7 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sostruct.reports.figures import draw_beliefs, draw_evidence, draw_found, draw_graph, draw_surprise, draw_truth
+    from sostruct.reports.figures import (
+        draw_beliefs,
+        draw_evidence,
+        draw_found,
+        draw_graph,
+        draw_lags,
+        draw_surprise,
+        draw_truth,
+    )
     from sostruct.reports.page import write_report
     from sostruct.reports.tables import RunTables, journal_table, read_run
 
@@ -19,6 +27,7 @@ __all__ = [
     "draw_evidence",
     "draw_found",
     "draw_graph",
+    "draw_lags",
     "draw_surprise",
     "draw_truth",
     "journal_table",

@@ -13,6 +13,7 @@ from sostruct.reports.belief_figure import draw_beliefs
 from sostruct.reports.canvas import new_figure, settings
 from sostruct.reports.evidence_figure import draw_evidence
 from sostruct.reports.graph_figure import PANEL, draw_graph, draw_truth
+from sostruct.reports.lag_figure import draw_lags
 from sostruct.reports.palette import LIGHT
 from sostruct.reports.points_figure import draw_points
 from sostruct.reports.surprise_figure import draw_surprise
@@ -23,6 +24,7 @@ __all__ = [
     "draw_evidence",
     "draw_found",
     "draw_graph",
+    "draw_lags",
     "draw_points",
     "draw_surprise",
     "draw_truth",

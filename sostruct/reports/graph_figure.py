@@ -170,7 +170,7 @@ def _draw(
         width = crowd * (1.2 if plain else line_width(link.nats))
         above = judged[link.pair] in (Verdict.FALSE, Verdict.MISSED, Verdict.OTHER_LAG)
         depth_within = (2.0 if above else 1.0) + depth / (len(across) + 1)
-        _arrow(ax, curves[link.pair], link, width, judged[link.pair], ring.unit, depth_within, parts)
+        draw_arrow(ax, curves[link.pair], link, width, judged[link.pair], ring.unit, depth_within, parts)
     if len(across) <= MOST_LABELED and not all(link.lags in ((0,), (1,)) for link in across):
         size = 8.0 if len(across) <= 30 else 6.5
         for link, place in zip(across, label_places(curves).values(), strict=True):
@@ -194,7 +194,7 @@ def _gid(parts: Parts | None, key: str | Pair, role: str, tip: str = "") -> str 
     return part(parts[key], role, tip)
 
 
-def _arrow(
+def draw_arrow(
     ax: Axes,
     control: Float[np.ndarray, "3 2"],
     link: Link,
@@ -203,8 +203,22 @@ def _arrow(
     unit: float,
     zorder: float,
     parts: Parts | None = None,
+    color: str | None = None,
 ) -> None:
-    color = link_color(link, verdict)
+    """Draw a link along a quadratic curve, with the heads of its mark.
+
+    Args:
+        ax: axes of equal aspect.
+        control: control points of the curve.
+        link: its mark makes the heads, its weight or verdict the color, its words what is shown on hovering.
+        width: of the line, points.
+        verdict: what a known graph says of it.
+        unit: points per unit of the axes.
+        zorder: larger ones lie above.
+        parts: numbers of the parts of a changing drawing.
+        color: another color than that of weight or verdict.
+    """
+    color = link_color(link, verdict) if color is None else color
     gid = _gid(parts, link.pair, "line", link.description)
     length = (5.0 + 1.5 * width) / unit
     if parts is not None:

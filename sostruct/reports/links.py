@@ -6,7 +6,7 @@ all lags of one pair, with their evidence summed. Comparing a found graph with a
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -14,6 +14,9 @@ from typing import Any
 import networkx as nx
 
 Pair = tuple[str, str]
+
+SIGNS = {"directed": "\N{RIGHTWARDS ARROW}", "undirected": "\N{EN DASH}", "bidirected": "\N{LEFT RIGHT ARROW}"}
+"""Signs of marks beside a lag."""
 
 
 class Verdict(Enum):
@@ -35,6 +38,7 @@ class Term:
     weight_sd: float
     nats: float
     probability: float
+    mark: str = "directed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,11 @@ class Link:
 
     @property
     def lag_label(self) -> str:
-        """Lags as printed beside the arrow; an instantaneous link has no label."""
-        return "" if self.lags == (0,) else ",".join(str(lag) for lag in self.lags)
+        """Lags as printed beside the arrow; an instantaneous link has no label. A lag whose mark is not that of the
+        arrow says so: "0\N{EN DASH}" has no direction, "0\N{LEFT RIGHT ARROW}" is a hidden common cause."""
+        if self.lags == (0,):
+            return ""
+        return ",".join(f"{term.lag}{'' if term.mark == self.mark else SIGNS[term.mark]}" for term in self.terms)
 
     @property
     def nats(self) -> float:
@@ -77,7 +84,7 @@ class Link:
     @property
     def description(self) -> str:
         """The link in words, one line per lag: what a reader sees on hovering over the arrow."""
-        lines = [f"{self.source} → {self.target}"]
+        lines = [f"{self.source} {SIGNS[self.mark]} {self.target}"]
         for term in self.terms:
             parts = [] if term.lag == 0 else [f"lag {term.lag}"]
             if not math.isnan(term.weight):
@@ -93,13 +100,10 @@ class Link:
 def links(graph: nx.Graph) -> dict[Pair, Link]:
     """Collect the edges of a graph into one link per ordered pair, strongest evidence first."""
     terms: dict[Pair, list[Term]] = {}
-    marks: dict[Pair, str] = {}
     for source, target, data in graph.edges(data=True):
-        pair = (str(source), str(target))
-        terms.setdefault(pair, []).append(_term(data))
-        marks[pair] = str(data.get("mark", "directed"))
+        terms.setdefault((str(source), str(target)), []).append(_term(data))
     collected = [
-        Link(pair[0], pair[1], marks[pair], tuple(sorted(found, key=lambda term: term.lag)))
+        Link(pair[0], pair[1], _mark(found), tuple(sorted(found, key=lambda term: term.lag)))
         for pair, found in terms.items()
     ]
     collected.sort(key=lambda link: (-_strength(link), link.pair))
@@ -111,7 +115,20 @@ def _term(data: Mapping[str, Any]) -> Term:
         value = data.get(name)
         return math.nan if value is None else float(value)
 
-    return Term(int(data.get("lag", 0)), number("weight"), number("weight_sd"), number("nats"), number("probability"))
+    return Term(
+        lag=int(data.get("lag", 0)),
+        weight=number("weight"),
+        weight_sd=number("weight_sd"),
+        nats=number("nats"),
+        probability=number("probability"),
+        mark=str(data.get("mark", "directed")),
+    )
+
+
+def _mark(terms: Collection[Term]) -> str:
+    """That of an arrow that stands for all of them: directed if one is."""
+    marks = [term.mark for term in terms]
+    return "directed" if "directed" in marks else marks[-1]
 
 
 def _strength(link: Link) -> float:

@@ -277,3 +277,14 @@ def test_plot(found, task):
         figure = found.plot(truth)
         assert figure.axes
         plt.close(figure)
+
+
+@pytest.mark.parametrize(("kind", "panels"), [("overview", 2), ("summary", 1), ("lags", 1), ("evidence", 1)])
+def test_plots_of_every_kind(found, kind, panels):
+    figure = found.plot(kind=kind)
+    assert sum(ax.get_position().height > 0.1 for ax in figure.axes) == panels
+
+
+def test_plots_of_no_kind(found):
+    with pytest.raises(ConfigError, match="kind='ring'"):
+        found.plot(kind="ring")
