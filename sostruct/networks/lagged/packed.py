@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import equinox as eqx
 import jax
@@ -26,6 +27,9 @@ from sostruct.surprise import AbstractGains, Signals
 
 _CHUNK_ELEMENTS = 2**21
 """Elements of one slot x term table that a chunk of targets may hold (16 MiB in float64, some six tables live)."""
+
+Rows = TypeVar("Rows")
+Outcome = TypeVar("Outcome")
 
 
 class LaggedGains(AbstractGains):
@@ -98,7 +102,7 @@ class PackedLagged(AbstractPacked):
             )
 
         rows = _Row(data.cross, data.power, self.active, self.mask, self.prior)
-        found = _over_targets(target, rows, self.mask.shape[1] * self.ridge.shape[0] * self.layout.size)
+        found = over_targets(target, rows, self.mask.shape[1] * self.ridge.shape[0] * self.layout.size)
         gains = found.gains
         noise = found.rss / data.count
         best = [jnp.max(table, axis=1) for table in (gains.add, gains.prune, gains.rewire)]
@@ -148,14 +152,14 @@ class _Outcome(eqx.Module):
     structure: Float[Array, "*target"]
 
 
-def _over_targets(function: Callable[[_Row], _Outcome], rows: _Row, elements_per_target: int) -> _Outcome:
+def over_targets(function: Callable[[Rows], Outcome], rows: Rows, elements_per_target: int) -> Outcome:
     """`function` over all targets, vmapped within equal chunks whose slot x term tables fit `_CHUNK_ELEMENTS`."""
-    targets = rows.power.shape[0]
+    targets = jax.tree.leaves(rows)[0].shape[0]
     chunks = -(-targets // max(1, _CHUNK_ELEMENTS // elements_per_target))
     if chunks == 1:
         return jax.vmap(function)(rows)
     chunk = -(-targets // chunks)
-    mapped: _Outcome = jax.lax.map(function, rows, batch_size=chunk)
+    mapped: Outcome = jax.lax.map(function, rows, batch_size=chunk)
     return mapped
 
 
