@@ -21,7 +21,7 @@ from sostruct.networks.base import AbstractPacked
 from sostruct.networks.lagged import evidence
 from sostruct.networks.lagged.evidence import TargetPrior
 from sostruct.networks.lagged.moments import LaggedData
-from sostruct.networks.lagged.prices import Layout, TargetGains, price, structure
+from sostruct.networks.lagged.prices import Layout, TargetGains, couplings, price, structure
 from sostruct.numerics import Numbers
 from sostruct.surprise import AbstractGains, Signals
 
@@ -42,6 +42,7 @@ class LaggedGains(AbstractGains):
         replacement: the replacing term [target, slot].
         schur: Schur complement d of each column given the active ones [target, column].
         residual_moment: residual moment r of each column; an absent one would enter with weight r / d [target, column].
+        couplings: Schur complements between the lags of each variable (`prices.couplings`) [target, pair].
         reducible: nats of the best of them, floored at 0 [target].
     """
 
@@ -51,6 +52,7 @@ class LaggedGains(AbstractGains):
     replacement: Int[Array, "target slot"]
     schur: Float[Array, "target column"]
     residual_moment: Float[Array, "target column"]
+    couplings: Float[Array, "target pair"]
     reducible: Float[Array, " target"]
 
 
@@ -87,6 +89,7 @@ class PackedLagged(AbstractPacked):
         """Exact posteriors of the present graph and the price of every edit of it. Deterministic: `key` is unused."""
         del key
         ridge, cause = jnp.asarray(self.ridge), jnp.asarray(self.cause)
+        variables = self.prior.required_cause.shape[-1]
 
         def target(row: _Row) -> _Outcome:
             fit = evidence.factorize(data.gram, row.cross, row.power, ridge, row.active, row.mask)
@@ -96,6 +99,7 @@ class PackedLagged(AbstractPacked):
                 inverse=fit.inverse,
                 schur=fit.schur,
                 residual_moment=fit.residual_moment,
+                couplings=couplings(fit, data.gram, variables, self.layout),
                 rss=fit.rss,
                 likelihood=evidence.log_evidence(fit, data.count, ridge),
                 structure=structure(fit, row.prior, self.layout),
@@ -120,6 +124,7 @@ class PackedLagged(AbstractPacked):
                 replacement=gains.replacement,
                 schur=found.schur,
                 residual_moment=found.residual_moment,
+                couplings=found.couplings,
                 reducible=jnp.maximum(jnp.maximum(best[0], jnp.maximum(best[1], best[2])), 0.0),
             ),
         )
@@ -147,6 +152,7 @@ class _Outcome(eqx.Module):
     inverse: Float[Array, "*target slot slot"]
     schur: Float[Array, "*target column"]
     residual_moment: Float[Array, "*target column"]
+    couplings: Float[Array, "*target pair"]
     rss: Float[Array, "*target"]
     likelihood: Float[Array, "*target"]
     structure: Float[Array, "*target"]

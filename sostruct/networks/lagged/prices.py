@@ -134,6 +134,23 @@ def price(
     )
 
 
+def couplings(
+    fit: Factorization, gram: Float[Numbers, "column column"], variables: int, layout: Layout
+) -> Float[Array, " pair"]:
+    """Schur complements between the lags of each variable, `G_jk - G_jS W_k`; none where terms have several columns.
+
+    Columns go lag by lag, so those whose lags are a distance apart are on a diagonal of G: pairs (k, k + shift) by
+    ascending shift, a multiple of the number of variables, then by k.
+    """
+    size = 0 if layout.blocks else layout.columns
+    rows, other = fit.rows, fit.projection
+    found = [
+        jnp.diagonal(gram, offset=shift) - jnp.sum(rows[:, : size - shift] * other[:, shift:], axis=0)
+        for shift in range(variables, size, variables)
+    ]
+    return jnp.concatenate([jnp.zeros(0, rows.dtype), *found])
+
+
 def structure(fit: Factorization, prior: TargetPrior, layout: Layout) -> Float[Array, ""]:
     """Log prior odds of the active terms."""
     slot_term = term_of(layout, fit.columns)

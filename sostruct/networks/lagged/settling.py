@@ -7,6 +7,9 @@ and replacements (`prices.py`, the same numbers and the same order among equals)
 order. Targets do not wait for each other's edits, so each runs to its own end. Data sets run one after another, the
 targets of one side by side.
 
+Groups of lags (`groups.py`) are priced on the host where single edits end, as in a run, and searches go on from those
+that pay.
+
 Slots are few; a search that would need more stops and says so, and all are run again with twice as many: O(log)
 programs, whatever is found.
 """
@@ -24,11 +27,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import NDArray
 
+from sostruct.graph.packing import power_of_two
 from sostruct.networks.lagged import evidence
 from sostruct.networks.lagged.evidence import TargetPrior
+from sostruct.networks.lagged.groups import Group, groups
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
-from sostruct.networks.lagged.packed import PackedLagged, over_targets
+from sostruct.networks.lagged.packed import PackedLagged, over_targets, with_rows
 from sostruct.networks.lagged.prices import Layout, price, term_of
 from sostruct.numerics import Numbers, double_precision
 
@@ -64,44 +69,77 @@ def settled(network: LaggedNetwork, datas: Sequence[LaggedData]) -> Settled:
         network: where every search begins, and what may be in a graph.
         datas: statistics of the same shapes.
     """
+    packed = network.packed
+    starts = [_rows(np.asarray(packed.active), np.asarray(packed.mask))] * len(datas)
+    width, last = 0, None
+    while True:
+        width = power_of_two(max(len(row) for rows in starts for row in rows), max(width, packed.capacity.degree))
+        packed = network.at_capacity(replace(packed.capacity, degree=width)).packed
+        found, crowded = _searched(packed, datas, starts)
+        if crowded:
+            width *= 2
+            continue
+        ends = [_rows(active, mask) for active, mask in zip(found.active, found.mask, strict=True)]
+        there = network.with_packed(packed)
+        waiting = range(len(datas)) if last is None else [n for n, end in enumerate(ends) if end != last[n]]
+        last, starts = ends, list(ends)
+        for number in waiting:
+            starts[number] = _grouped(there, datas[number], ends[number])
+        if starts == ends:
+            return found
+
+
+Row = list[int]
+
+
+def _rows(active: NDArray[np.int64], mask: NDArray[np.bool_]) -> list[Row]:
+    """Active columns of every target."""
+    return [own[used].tolist() for own, used in zip(active, mask, strict=True)]
+
+
+def _grouped(network: LaggedNetwork, data: LaggedData, rows: list[Row]) -> list[Row]:
+    """The rows with the best group of lags that pays made at every target."""
+    there = network.with_packed(with_rows(network.packed, dict(enumerate(rows))))
+    there, signals = there.epoch(data, key=jax.random.key(0))
+    best: dict[int, Group] = {}
+    for group in groups(there.packed, signals):
+        if group.nats > max(_LEAST, best[group.target].nats if group.target in best else -np.inf):
+            best[group.target] = group
+    return [sorted(set(row) ^ set(best[target].terms)) if target in best else row for target, row in enumerate(rows)]
+
+
+def _searched(packed: PackedLagged, datas: Sequence[LaggedData], starts: Sequence[list[Row]]) -> tuple[Settled, bool]:
+    """Where single edits lead from the starts, and whether any search ran out of slots."""
+    width = packed.mask.shape[1]
     size = np.asarray(datas[0].gram).nbytes + np.asarray(datas[0].cross).nbytes
     room = min(len(datas), max(1, _BYTES // size))
-    while True:
-        parts = [_settled(network.packed, datas[start : start + room], room) for start in range(0, len(datas), room)]
-        if not any(part[3].any() for part in parts):
-            active, mask, weight = (np.concatenate([part[leaf] for part in parts]) for leaf in range(3))
-            return Settled(active, mask, weight)
-        wider = network.packed.capacity.degree * 2
-        network = network.at_capacity(replace(network.packed.capacity, degree=wider))
+    ridge, cause, prior = jax.tree.map(np.asarray, (packed.ridge, packed.cause, packed.prior))
+    parts = []
+    for start in range(0, len(datas), room):
+        members = list(zip(datas, starts, strict=True))[start : start + room]
+        padded = [*members, *[members[0]] * (room - len(members))]
+        mask = np.array([[np.arange(width) < len(row) for row in rows] for _, rows in padded])
+        active = np.zeros(mask.shape, np.int64)
+        active[mask] = [column for _, rows in padded for row in rows for column in row]
+        with double_precision():
+            gram, cross, power, count = (
+                np.stack([np.asarray(getattr(data, name)) for data, _ in padded])
+                for name in ("gram", "cross", "power", "count")
+            )
+            found = _search(gram, cross, power, count, ridge, cause, active, mask, prior, packed.layout)
+            parts.append([np.asarray(leaf)[: len(members)] for leaf in found])
+    active, mask, weight, crowded = (np.concatenate(leaves) for leaves in zip(*parts, strict=True))
+    return Settled(active, mask, weight), bool(crowded.any())
 
 
-def _settled(packed: PackedLagged, datas: Sequence[LaggedData], room: int) -> tuple[NDArray[np.generic], ...]:
-    padded = [*datas, *[datas[0]] * (room - len(datas))]
-    with double_precision():
-        gram, cross, power, count = (
-            np.stack([np.asarray(getattr(data, name)) for data in padded])
-            for name in ("gram", "cross", "power", "count")
-        )
-        rows = _Start(packed.active, packed.mask, packed.prior)
-        ridge, cause, rows = jax.tree.map(np.asarray, (packed.ridge, packed.cause, rows))
-        found = _search(gram, cross, power, count, ridge, cause, rows, packed.layout)
-        return tuple(np.asarray(leaf)[: len(datas)] for leaf in found)
-
-
-class _Start(eqx.Module):
-    """Where one target's search begins; stacked over targets."""
-
-    active: Int[Numbers, "*target slot"]
-    mask: Bool[Numbers, "*target slot"]
-    prior: TargetPrior
-
-
-class _Row(eqx.Module):
-    """The same with one data set's statistics of the target."""
+class _Target(eqx.Module):
+    """One target's statistics, where its search begins, and what it may have; stacked over targets."""
 
     cross: Float[Numbers, "*target column"]
     power: Float[Numbers, "*target"]
-    start: _Start
+    active: Int[Numbers, "*target slot"]
+    mask: Bool[Numbers, "*target slot"]
+    prior: TargetPrior
 
 
 class _End(eqx.Module):
@@ -123,24 +161,25 @@ def _search(
     count: Float[Numbers, " data"],
     ridge: Float[Numbers, " column"],
     cause: Int[Numbers, " term"],
-    start: _Start,
+    active: Int[Numbers, "data target slot"],
+    mask: Bool[Numbers, "data target slot"],
+    prior: TargetPrior,
     layout: Layout,
 ) -> tuple[Array, Array, Array, Array]:
     """Active columns, their mask and weights, and where slots ran out."""
     ridge, cause = jnp.asarray(ridge), jnp.asarray(cause)
 
-    def one(own: tuple[Array, Array, Array, Array]) -> _End:
-        products, moments, powers, rows = own
+    def one(own: tuple[Array, Array, tuple[Array, Array, Array, Array]]) -> _End:
+        products, rows, targets = own
         search = partial(_target, gram=products, count=rows, ridge=ridge, cause=cause, layout=layout)
-        elements = start.mask.shape[1] * ridge.shape[0] * layout.size
-        return over_targets(search, _Row(moments, powers, start), elements)
+        return over_targets(search, _Target(*targets, prior), mask.shape[2] * ridge.shape[0] * layout.size)
 
-    end = jax.lax.map(one, tuple(map(jnp.asarray, (gram, cross, power, count))))
+    end = jax.lax.map(one, jax.tree.map(jnp.asarray, (gram, count, (cross, power, active, mask))))
     return end.active, end.mask, end.weight, ~end.room
 
 
 def _target(
-    row: _Row,
+    row: _Target,
     *,
     gram: Float[Array, "column column"],
     count: Float[Array, ""],
@@ -149,12 +188,12 @@ def _target(
     layout: Layout,
 ) -> _End:
     """One target's search."""
-    width, nowhere = row.start.mask.shape[0], layout.columns
+    width, nowhere = row.mask.shape[0], layout.columns
     member = jnp.arange(layout.size)
 
     def edit(state: _End) -> _End:
         fit = evidence.factorize(gram, row.cross, row.power, ridge, state.active, state.mask)
-        gains = price(fit, count, gram, ridge, cause, row.start.prior, layout)
+        gains = price(fit, count, gram, ridge, cause, row.prior, layout)
         prices = jnp.concatenate([gains.add, gains.prune, gains.rewire])
         best = jnp.argmax(prices)
         going = prices[best] > _LEAST
@@ -181,8 +220,8 @@ def _target(
 
     true = jnp.ones((), bool)
     begin = _End(
-        active=jnp.asarray(row.start.active),
-        mask=jnp.asarray(row.start.mask),
+        active=jnp.asarray(row.active),
+        mask=jnp.asarray(row.mask),
         weight=jnp.zeros(width, gram.dtype),
         going=true,
         room=true,
