@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sostruct.discovery.differences import compare
     from sostruct.discovery.estimator import CausalDiscovery, discover
     from sostruct.discovery.result import Discovery
+    from sostruct.discovery.stability import Stability, stability
     from sostruct.errors import BeliefError, ConfigError, DataError, DataWarning, GraphError, RunError, SostructError
     from sostruct.graph import Journal, Topology, read_graph, write_graph
     from sostruct.loops import native_loops
@@ -53,6 +54,7 @@ _WHERE = {
     "Run": "sostruct.control.run",
     "RunError": "sostruct.errors",
     "SostructError": "sostruct.errors",
+    "Stability": "sostruct.discovery.stability",
     "Structure": "sostruct.structure.result",
     "StructureLearning": "sostruct.structure.estimator",
     "Topology": "sostruct.graph",
@@ -72,6 +74,7 @@ _WHERE = {
     "read_graph": "sostruct.graph",
     "register_function": "sostruct.networks.hgf.couplings",
     "run": "sostruct.control.run",
+    "stability": "sostruct.discovery.stability",
     "stream": "sostruct.control.run",
     "write_graph": "sostruct.graph",
 }
@@ -94,6 +97,7 @@ __all__ = [
     "Run",
     "RunError",
     "SostructError",
+    "Stability",
     "Structure",
     "StructureLearning",
     "Topology",
@@ -114,6 +118,7 @@ __all__ = [
     "read_graph",
     "register_function",
     "run",
+    "stability",
     "stream",
     "write_graph",
 ]

@@ -24,7 +24,8 @@ from sostruct.growth.trigger import Every, Never
 
 
 def evidence(threshold: float = 1e-6) -> GrowthRule:
-    """Add, prune and rewire wherever the log evidence rises: the graph is the fixed point."""
+    """Add, prune and rewire, also several lags of a cause together, wherever the log evidence rises: the graph is the
+    fixed point."""
     return GrowthRule(Every(1), Evidence(), PositiveEvidence(threshold))
 
 

@@ -14,7 +14,7 @@ from sostruct.growth.base import Evaluate, State
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.surprise import Signals
 
-MOVES = ("add", "prune", "rewire")
+MOVES = ("add", "prune", "rewire", "group")
 
 
 class AbstractScorer(abc.ABC):
@@ -44,7 +44,8 @@ class AbstractScorer(abc.ABC):
 @dataclass(frozen=True)
 class Evidence(AbstractScorer):
     """The closed-form log-evidence gain of every absent and present edge, as the network prices it: nats, in sample,
-    with complexity paid. The best `best` per target are named; the losers go into the journal as refusals."""
+    with complexity paid. A "group" is several lags of one cause that enter or leave together. The best `best` per
+    target are named; the losers go into the journal as refusals."""
 
     moves: Sequence[str] = MOVES
     best: int = 4

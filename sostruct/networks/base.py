@@ -128,7 +128,8 @@ class AbstractNetwork(eqx.Module):
 
     @abc.abstractmethod
     def candidates(self, signals: Signals, *, best: int, moves: frozenset[str]) -> Sequence[Candidate]:
-        """The `best` candidates of every target among the `moves` ("add", "prune", "rewire"), best first per target."""
+        """The `best` candidates of every target among the `moves` ("add", "prune", "rewire", "group"), best first per
+        target."""
 
     @abc.abstractmethod
     def draw(self, *, key: PRNGKeyArray) -> Sequence[Candidate]:

@@ -66,7 +66,7 @@ def draw_evidence(summary: pd.DataFrame, truth: nx.Graph | None = None, ax: Axes
     nats = summary.to_numpy(dtype=np.float64)
     causes, effects = [str(name) for name in summary.index], [str(name) for name in summary.columns]
     if ax is None:
-        ax = _fitting_axes(causes, effects)
+        ax = fitting_axes(causes, effects)
     edges = bounds(nats)
     block = math.ceil(max(nats.shape) / MOST_PIXELS) if max(nats.shape) > MOST_OUTLINED else 1
     level = steps(nats, edges)
@@ -78,7 +78,7 @@ def draw_evidence(summary: pd.DataFrame, truth: nx.Graph | None = None, ax: Axes
         _numbers(ax, nats, level, causes, effects)
     if truth is not None and max(nats.shape) <= MOST_OUTLINED:
         _dots(ax, level, causes, effects, truth, numbered=max(nats.shape) <= MOST_NUMBERED)
-    _names(ax, causes, effects)
+    name_axes(ax, causes, effects)
     note = "nats (against a link ← → for it)"
     if truth is not None and max(nats.shape) <= MOST_OUTLINED:
         note += "    • true link"
@@ -184,7 +184,7 @@ def _upright(effects: list[str]) -> bool:
     return len(effects) > 24 or any(len(name) > 4 for name in effects)
 
 
-def _fitting_axes(causes: list[str], effects: list[str]) -> Axes:
+def fitting_axes(causes: list[str], effects: list[str]) -> Axes:
     """Square axes in a figure with just the room that the names need."""
     letter = _name_size(causes, effects) * 0.62 / 72
     across = max((len(shorten(name, MOST_LETTERS)) for name in causes), default=0) * letter
@@ -197,7 +197,8 @@ def _fitting_axes(causes: list[str], effects: list[str]) -> Axes:
     return new_figure(SIZE, height).add_axes((left / SIZE, bottom / height, side / SIZE, side / height))
 
 
-def _names(ax: Axes, causes: list[str], effects: list[str]) -> None:
+def name_axes(ax: Axes, causes: list[str], effects: list[str]) -> None:
+    """Causes down the side, effects along the top, as far as there is room for names."""
     ax.set_xlim(0, len(effects))
     ax.set_ylim(len(causes), 0)
     ax.tick_params(length=0, pad=3, labelcolor=LIGHT["ink"], top=False, labeltop=True, labelbottom=False)

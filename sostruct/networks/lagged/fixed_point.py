@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sostruct.networks.lagged.network import LaggedNetwork
 
 _MOST_EPOCHS = 100
-_MOVES = frozenset({"add", "prune", "rewire"})
+_MOVES = frozenset({"add", "prune", "rewire", "group"})
 
 
 def searched(network: LaggedNetwork, data: LaggedData) -> tuple[LaggedNetwork, Signals]:

@@ -23,6 +23,7 @@ from sostruct.graph.packing import power_of_two
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.lagged.constraints import constraints, favored
 from sostruct.networks.lagged.evidence import TargetPrior
+from sostruct.networks.lagged.groups import Group, groups
 from sostruct.networks.lagged.mechanisms import (
     active_terms,
     additions,
@@ -35,7 +36,7 @@ from sostruct.networks.lagged.missing import expected_moments, scaled
 from sostruct.networks.lagged.moments import LaggedData, less, standardized
 from sostruct.networks.lagged.packed import LaggedGains, PackedLagged, with_rows
 from sostruct.networks.lagged.segments import segments_of
-from sostruct.networks.lagged.terms import PRODUCT, AbstractTerms, LinearTerms
+from sostruct.networks.lagged.terms import PRODUCT, AbstractTerms, LinearTerms, Term
 from sostruct.surprise import Signals
 from sostruct.tasks.treatment import UNTREATED, Treatment
 
@@ -227,7 +228,8 @@ class LaggedNetwork(AbstractNetwork):
         return _moved(self, topology, self.terms.variables)
 
     def candidates(self, signals: Signals, *, best: int, moves: frozenset[str]) -> Sequence[Candidate]:
-        """The `best` priced edits of every target, best first, ties in the order add, prune, rewire and by term."""
+        """The `best` priced edits of every target, best first, ties in the order add, prune, rewire, group and by term.
+        Groups of lags are looked at once no single edit pays (`groups.py`)."""
         gains = signals.gains
         if not isinstance(gains, LaggedGains):
             raise TypeError("signals do not come from a lagged network")
@@ -248,10 +250,14 @@ class LaggedNetwork(AbstractNetwork):
         active = self.terms.layout.term_of(np.asarray(self.packed.active))
         table = self.terms.terms
         terms, slots = len(table), active.shape[1]
-        found = []
-        for name, own, other, places, nats in zip(
-            self.terms.variables, active, replacement, top.tolist(), values.tolist(), strict=True
+        grouped: dict[int, list[Group]] = {}
+        for group in groups(self.packed, signals) if "group" in moves else []:
+            grouped.setdefault(group.target, []).append(group)
+        found: list[Candidate] = []
+        for number, (name, own, other, places, nats) in enumerate(
+            zip(self.terms.variables, active, replacement, top.tolist(), values.tolist(), strict=True)
         ):
+            begin = len(found)
             for place, gain in zip(places, nats, strict=True):
                 if gain == -np.inf:
                     break
@@ -262,6 +268,10 @@ class LaggedNetwork(AbstractNetwork):
                     goes = table[own[slot]]
                     edits = replacements(goes, table[other[slot]], name) if removal == 1 else removals(goes, name)
                 found.append(Candidate(name, edits[0] if len(edits) == 1 else edits, gain))
+            least = found[-1].nats if len(found) - begin == best else -np.inf
+            better = (group for group in grouped.get(number, ()) if group.nats > least)
+            found += [Candidate(name, _together(group, name, table), group.nats) for group in better]
+            found[begin:] = sorted(found[begin:], key=lambda one: -one.nats)[:best]
         return found
 
     def draw(self, *, key: PRNGKeyArray) -> Sequence[Candidate]:
@@ -281,6 +291,11 @@ class LaggedNetwork(AbstractNetwork):
             for target, term in enumerate(scores.argmax(axis=1))
             if absent[target, term]
         ]
+
+
+def _together(group: Group, target: str, table: Sequence[Term]) -> tuple[AbstractEdit, ...]:
+    change = additions if group.enters else removals
+    return tuple(edit for term in group.terms for edit in change(table[term], target))
 
 
 def _moved(network: LaggedNetwork, topology: Topology, touched: Collection[str]) -> LaggedNetwork:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import equinox as eqx
 import jax
@@ -20,12 +21,15 @@ from sostruct.networks.base import AbstractPacked
 from sostruct.networks.lagged import evidence
 from sostruct.networks.lagged.evidence import TargetPrior
 from sostruct.networks.lagged.moments import LaggedData
-from sostruct.networks.lagged.prices import Layout, TargetGains, price, structure
+from sostruct.networks.lagged.prices import Layout, TargetGains, couplings, price, structure
 from sostruct.numerics import Numbers
 from sostruct.surprise import AbstractGains, Signals
 
 _CHUNK_ELEMENTS = 2**21
 """Elements of one slot x term table that a chunk of targets may hold (16 MiB in float64, some six tables live)."""
+
+Rows = TypeVar("Rows")
+Outcome = TypeVar("Outcome")
 
 
 class LaggedGains(AbstractGains):
@@ -38,6 +42,7 @@ class LaggedGains(AbstractGains):
         replacement: the replacing term [target, slot].
         schur: Schur complement d of each column given the active ones [target, column].
         residual_moment: residual moment r of each column; an absent one would enter with weight r / d [target, column].
+        couplings: Schur complements between the lags of each variable (`prices.couplings`) [target, pair].
         reducible: nats of the best of them, floored at 0 [target].
     """
 
@@ -47,6 +52,7 @@ class LaggedGains(AbstractGains):
     replacement: Int[Array, "target slot"]
     schur: Float[Array, "target column"]
     residual_moment: Float[Array, "target column"]
+    couplings: Float[Array, "target pair"]
     reducible: Float[Array, " target"]
 
 
@@ -83,6 +89,7 @@ class PackedLagged(AbstractPacked):
         """Exact posteriors of the present graph and the price of every edit of it. Deterministic: `key` is unused."""
         del key
         ridge, cause = jnp.asarray(self.ridge), jnp.asarray(self.cause)
+        variables = self.prior.required_cause.shape[-1]
 
         def target(row: _Row) -> _Outcome:
             fit = evidence.factorize(data.gram, row.cross, row.power, ridge, row.active, row.mask)
@@ -92,13 +99,14 @@ class PackedLagged(AbstractPacked):
                 inverse=fit.inverse,
                 schur=fit.schur,
                 residual_moment=fit.residual_moment,
+                couplings=couplings(fit, data.gram, variables, self.layout),
                 rss=fit.rss,
                 likelihood=evidence.log_evidence(fit, data.count, ridge),
                 structure=structure(fit, row.prior, self.layout),
             )
 
         rows = _Row(data.cross, data.power, self.active, self.mask, self.prior)
-        found = _over_targets(target, rows, self.mask.shape[1] * self.ridge.shape[0] * self.layout.size)
+        found = over_targets(target, rows, self.mask.shape[1] * self.ridge.shape[0] * self.layout.size)
         gains = found.gains
         noise = found.rss / data.count
         best = [jnp.max(table, axis=1) for table in (gains.add, gains.prune, gains.rewire)]
@@ -116,6 +124,7 @@ class PackedLagged(AbstractPacked):
                 replacement=gains.replacement,
                 schur=found.schur,
                 residual_moment=found.residual_moment,
+                couplings=found.couplings,
                 reducible=jnp.maximum(jnp.maximum(best[0], jnp.maximum(best[1], best[2])), 0.0),
             ),
         )
@@ -143,19 +152,20 @@ class _Outcome(eqx.Module):
     inverse: Float[Array, "*target slot slot"]
     schur: Float[Array, "*target column"]
     residual_moment: Float[Array, "*target column"]
+    couplings: Float[Array, "*target pair"]
     rss: Float[Array, "*target"]
     likelihood: Float[Array, "*target"]
     structure: Float[Array, "*target"]
 
 
-def _over_targets(function: Callable[[_Row], _Outcome], rows: _Row, elements_per_target: int) -> _Outcome:
+def over_targets(function: Callable[[Rows], Outcome], rows: Rows, elements_per_target: int) -> Outcome:
     """`function` over all targets, vmapped within equal chunks whose slot x term tables fit `_CHUNK_ELEMENTS`."""
-    targets = rows.power.shape[0]
+    targets = jax.tree.leaves(rows)[0].shape[0]
     chunks = -(-targets // max(1, _CHUNK_ELEMENTS // elements_per_target))
     if chunks == 1:
         return jax.vmap(function)(rows)
     chunk = -(-targets // chunks)
-    mapped: _Outcome = jax.lax.map(function, rows, batch_size=chunk)
+    mapped: Outcome = jax.lax.map(function, rows, batch_size=chunk)
     return mapped
 
 

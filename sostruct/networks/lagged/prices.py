@@ -99,7 +99,7 @@ def price(
 ) -> TargetGains:
     """The price of every addition, removal and replacement at one target (module docstring)."""
     slots = fit.mask.shape[0]
-    slot_term = _term_of(layout, fit.columns)
+    slot_term = term_of(layout, fit.columns)
     present = jnp.zeros(layout.terms, bool).at[slot_term].max(fit.mask)
     absent = prior.allowed & ~present
     twin = _twins(layout)
@@ -134,9 +134,26 @@ def price(
     )
 
 
+def couplings(
+    fit: Factorization, gram: Float[Numbers, "column column"], variables: int, layout: Layout
+) -> Float[Array, " pair"]:
+    """Schur complements between the lags of each variable, `G_jk - G_jS W_k`; none where terms have several columns.
+
+    Columns go lag by lag, so those whose lags are a distance apart are on a diagonal of G: pairs (k, k + shift) by
+    ascending shift, a multiple of the number of variables, then by k.
+    """
+    size = 0 if layout.blocks else layout.columns
+    rows, other = fit.rows, fit.projection
+    found = [
+        jnp.diagonal(gram, offset=shift) - jnp.sum(rows[:, : size - shift] * other[:, shift:], axis=0)
+        for shift in range(variables, size, variables)
+    ]
+    return jnp.concatenate([jnp.zeros(0, rows.dtype), *found])
+
+
 def structure(fit: Factorization, prior: TargetPrior, layout: Layout) -> Float[Array, ""]:
     """Log prior odds of the active terms."""
-    slot_term = _term_of(layout, fit.columns)
+    slot_term = term_of(layout, fit.columns)
     return jnp.sum(jnp.where(_begins(fit, slot_term), prior.log_odds[slot_term], 0.0))
 
 
@@ -237,7 +254,8 @@ def _summed_logs(ridge: Float[Numbers, " column"], layout: Layout) -> Float[Arra
     return jnp.concatenate([logs[: layout.singles], logs[layout.singles :].reshape(layout.blocks, -1).sum(axis=1)])
 
 
-def _term_of(layout: Layout, columns: Int[Array, " slot"]) -> Int[Array, " slot"]:
+def term_of(layout: Layout, columns: Int[Array, "*slot"]) -> Int[Array, "*slot"]:
+    """The terms of columns, in compiled code."""
     if layout.blocks == 0:
         return jnp.asarray(columns)
     block = layout.singles + (columns - layout.singles) // layout.size
