@@ -41,6 +41,14 @@ class Peer:
     defaults: tuple[str, str]
     first: int | None = None
 
+    def ranking(self, fit: PeerFit) -> np.ndarray:
+        """Its default scores [cause, effect], of a fit of its first method."""
+        return fit.summary[self.defaults[0].removeprefix(f"{self.methods[0]}: ")]
+
+    def decision(self, fit: PeerFit) -> np.ndarray:
+        """Its default edges [cause, effect], of a fit of its first method."""
+        return fit.decisions[self.defaults[1].removeprefix(f"{self.methods[0]}: ")]
+
 
 PEERS = (
     Peer("VAR F-test", ("var_ftest",), ("var_ftest: F", "var_ftest: BH .05")),
