@@ -1,4 +1,4 @@
-"""Effects within a step: lagged and contemporaneous links of structural VARs, beside VARLiNGAM on the same series.
+"""Effects within a step: lagged and contemporaneous links of structural VARs, beside peers on the same series.
 
     .venv/bin/python experiments/contemporaneous/run.py                  # 20 seeds of every family
     .venv/bin/python experiments/contemporaneous/run.py --seeds 0:3 --no-peers --no-write
@@ -10,10 +10,8 @@ evidence of any lag). Within: is there one at lag 0, in this direction; `skeleto
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,19 +21,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from experiments.common import (
     REFERENCE,
-    ROOT,
-    child_environment,
     markdown_table,
-    mean_and_error,
     referee,
     seed_range,
     versions,
     versions_line,
-    with_error,
     write_csv,
     write_markdown,
 )
-from experiments.peers.client import HERE, PYTHON, require_peers
+from experiments.peers.client import PEERS, fit_peer, peers_versions, require_peers
+from experiments.tables import OURS, Goal, Metric, differences, levels, reached, strongest
 
 MAX_LAG = 3
 
@@ -47,53 +42,64 @@ FAMILIES = {
     "Laplace p20 T1000": {"nodes": 20, "steps": 1000, "shape": "laplace"},
 }
 
-GOALS = {("Laplace p10 T500", "lagged AUROC"): 0.999, ("Laplace p10 T500", "lagged F1"): 0.98}
-GOALS[("Laplace p10 T500", "within F1")] = 0.99
+RIVALS = {
+    "VARLiNGAM": ("varlingam", "weight", "nonzero", "nonzero"),
+    "PCMCI+": ("pcmci_plus", "p, lagged", "graph, lagged", "graph"),
+    "DYNOTEARS": ("dynotears", "weight, lagged", "nonzero, lagged", "nonzero"),
+    "DYNOTEARS, weight > .1": ("dynotears", "weight, lagged", "weight > .1, lagged", "weight > .1"),
+}
+"""Name -> method of run_peer.py and its readings: ranking and decision of lagged links, decision within the step."""
 
-Method = Callable[[dict[int, np.ndarray]], dict[int, tuple[np.ndarray, np.ndarray]]]
+METRICS = (
+    Metric("lagged AUROC", "lagged AUROC"),
+    Metric("lagged F1", "lagged F1"),
+    Metric("within F1", "within F1"),
+    Metric("within SHD", "within SHD", 2, lower=True),
+    Metric("skeleton F1", "skeleton F1"),
+)
+GOALS = (
+    Goal("Laplace p10 T500", METRICS[0], 0.999),
+    Goal("Laplace p10 T500", METRICS[1], 0.98),
+    Goal("Laplace p10 T500", METRICS[2], 0.99),
+)
 
 
-def ours(series: dict[int, np.ndarray]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Evidence and decisions [lag, effect, cause] of `ss.discover` at its defaults; an undirected edge counts in the
-    direction in which it is named."""
+def ours(values: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """The figures of `ss.discover` at its defaults; an undirected edge counts in the direction in which it is named."""
     import sostruct as ss
 
-    found = {}
-    for seed, values in series.items():
-        result = ss.discover(values, max_lag=MAX_LAG)
-        place = {name: number for number, name in enumerate(result.summary.columns)}
-        size = (MAX_LAG + 1, len(place), len(place))
-        nats, decided = np.full(size, -1e9), np.zeros(size, bool)
-        for table, fill in ((result.scores, nats), (result.edges, decided)):
-            lag, effect, cause = table["lag"], table["effect"].map(place), table["cause"].map(place)
-            fill[lag, effect, cause] = table["nats"].clip(lower=-1e9) if fill is nats else True
-        found[seed] = nats, decided
-    return found
+    result = ss.discover(values, max_lag=MAX_LAG)
+    place = {name: number for number, name in enumerate(result.summary.columns)}
+    nats = np.full((MAX_LAG + 1, len(place), len(place)), -1e9)
+    decided = np.zeros(nats.shape, bool)
+    for table, fill in ((result.scores, nats), (result.edges, decided)):
+        lag, effect, cause = table["lag"], table["effect"].map(place), table["cause"].map(place)
+        fill[lag, cause, effect] = table["nats"].clip(lower=-1e9) if fill is nats else True
+    return scores(truth, nats[1:].max(axis=0), decided[1:].any(axis=0), decided[0])
 
 
-def varlingam(series: dict[int, np.ndarray]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """The same of VARLiNGAM: weights, and which of them are not zero."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "in.npz"), Path(folder, "out.npz")
-        np.savez(source, allow_pickle=False, **{str(seed): values for seed, values in series.items()})
-        command = [str(PYTHON), str(HERE / "varlingam_within.py"), str(source), str(target), str(MAX_LAG)]
-        subprocess.run(command, env=child_environment(), cwd=ROOT, check=True)
-        with np.load(target, allow_pickle=False) as archive:
-            return {seed: (np.abs(archive[str(seed)]), archive[str(seed)] != 0) for seed in series}
-
-
-def scores(truth: np.ndarray, evidence: np.ndarray, decided: np.ndarray) -> dict[str, float]:
-    """The figures of one series; arrays [lag, effect, cause]."""
-    true, found = truth[1:].any(axis=0), decided[1:].any(axis=0)
-    lagged = referee(true, evidence[1:].max(axis=0), found)
-    within = referee(truth[0], np.zeros(truth[0].shape), decided[0])
-    skeleton = referee(truth[0] | truth[0].T, np.zeros(truth[0].shape), decided[0] | decided[0].T)
+def scores(truth: np.ndarray, evidence: np.ndarray, lagged: np.ndarray, within: np.ndarray) -> dict[str, float]:
+    """The figures of one series: truth [lag, effect, cause], what was found [cause, effect]."""
+    past, now = truth[1:].any(axis=0).T, truth[0].T
+    nothing = np.zeros(now.shape)
+    of_past, of_now = referee(past, evidence, lagged), referee(now, nothing, within)
     return {
-        "lagged AUROC": lagged.auroc,
-        "lagged F1": lagged.f1,
-        "within F1": within.f1,
-        "within SHD": within.shd,
-        "skeleton F1": skeleton.f1,
+        "lagged AUROC": of_past.auroc,
+        "lagged F1": of_past.f1,
+        "within F1": of_now.f1,
+        "within SHD": of_now.shd,
+        "skeleton F1": referee(now | now.T, nothing, within | within.T).f1,
+    }
+
+
+def rival(name: str, series: Mapping[int, np.ndarray], truths: Mapping[int, np.ndarray]) -> dict[int, dict[str, float]]:
+    """The figures of a peer, by seed."""
+    method, ranking, past, now = RIVALS[name]
+    fits = fit_peer(method, {f"seed_{seed:06d}": values for seed, values in series.items()}, MAX_LAG)
+    found = {seed: fits[f"seed_{seed:06d}"] for seed in series}
+    return {
+        seed: scores(truths[seed], fit.summary[ranking], fit.decisions[past], fit.within_decisions[now])
+        for seed, fit in found.items()
     }
 
 
@@ -103,10 +109,8 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     parser.add_argument("--no-write", action="store_true", help="show the page, leave results/reference/ as it is")
     arguments = parser.parse_args()
-    methods: dict[str, Method] = {"sostruct": ours}
-    if not arguments.no_peers:
-        require_peers()
-        methods["VARLiNGAM"] = varlingam
+    names = [] if arguments.no_peers else list(RIVALS)
+    require_peers(RIVALS[name][0] for name in names)
 
     from sostruct.tasks import StructuralVAR
 
@@ -114,33 +118,26 @@ def main() -> None:
     for family, settings in FAMILIES.items():
         task = StructuralVAR(**settings)  # type: ignore[arg-type]
         series = {seed: task.load(seed).frame.to_numpy() for seed in arguments.seeds}
-        for method, fit in methods.items():
-            print(f"{family}: {method}", file=sys.stderr, flush=True)
-            for seed, (evidence, decided) in fit(series).items():
-                for metric, value in scores(task.coefficients(seed) != 0, evidence, decided).items():
-                    rows.append((family, method, seed, metric, value))
+        truths = {seed: task.coefficients(seed) != 0 for seed in arguments.seeds}
+        found = {OURS: {seed: ours(values, truths[seed]) for seed, values in series.items()}}
+        for name in names:
+            print(f"{family}: {name}", file=sys.stderr, flush=True)
+            found[name] = rival(name, series, truths)
+        for method, by_seed in found.items():
+            rows += [(family, method, seed, *item) for seed, row in by_seed.items() for item in row.items()]
     table = pd.DataFrame(rows, columns=["family", "method", "seed", "metric", "value"])
 
-    levels, goals = [], []
-    for (family, method), group in table.groupby(["family", "method"], sort=False):
-        row = {"data": str(family), "method": str(method)}
-        for metric, own in group.groupby("metric", sort=False):
-            mean, error = mean_and_error(own["value"])
-            row[str(metric)] = with_error(mean, error)
-            goal = GOALS.get((str(family), str(metric)))
-            if goal is not None and method == "sostruct":
-                met = "yes" if mean >= goal else "no"
-                goals.append({"data": family, "metric": metric, "goal": goal, "reached": f"{mean:.4f}", "met": met})
-        levels.append(row)
     page = [
-        f"Structural VARs, {len(arguments.seeds)} seeds, {MAX_LAG} lags; mean ± standard error. Directions within a "
-        "step cannot be known from Gaussian data: ours reports undirected edges there, which `within` counts in the "
-        "direction in which they are named.",
-        markdown_table(levels),
-        "Goals:",
-        markdown_table(goals),
-        versions_line(versions()),
+        f"Structural VARs, {len(arguments.seeds)} seeds, {MAX_LAG} lags; mean ± standard error. Where a method leaves "
+        "a direction within a step open, `within` counts the edge in the direction in which it is named if ours does, "
+        "in both if PCMCI+ does. Peers at their defaults; DYNOTEARS also without its small weights.",
+        markdown_table(levels(table, METRICS)),
     ]
+    if names:
+        page += ["Ours minus each peer, seed by seed:", markdown_table(differences(table, METRICS))]
+        page += ["The strongest peer of every family:", markdown_table(strongest(table, METRICS[:3]))]
+    used = [peer for peer in PEERS if any(peer.methods[0] == RIVALS[name][0] for name in names)]
+    page += ["Goals:", markdown_table(reached(table, GOALS)), versions_line(versions() | peers_versions(used))]
     print("\n\n".join(page))
     if not arguments.no_write:
         write_csv(REFERENCE / "contemporaneous.csv", table)

@@ -19,30 +19,27 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from experiments.common import (
-    METRICS,
     REFERENCE,
     markdown_table,
-    mean_and_error,
     referee,
     score_row,
     seed_range,
     versions,
     versions_line,
-    with_error,
     write_csv,
     write_markdown,
 )
-from experiments.peers.client import fit_peer, require_peers
+from experiments.peers.client import PEERS, fit_peer, peers_versions, require_peers
+from experiments.tables import GRAPH, OURS, Goal, differences, levels, reached, strongest
 
 MAX_LAG = 3
-PEERS = {"VAR F-test": ("var_ftest", "F", "BH .05"), "lasso-CV": ("lasso_cv", "weight", "nonzero")}
+RIVALS = ("VAR F-test", "lasso-CV", "PCMCI+", "DYNOTEARS", "extra-trees")
 FAMILIES = {
     "20 % of values": (0.2, 0),
     "40 % of values": (0.4, 0),
     "stretches of 50 rows, 40 %": (0.4, 50),
 }
-GOALS = {"auroc": 0.995, "f1": 0.91}
-GOAL_FAMILY = "40 % of values"
+GOALS = (Goal("40 % of values", GRAPH[0], 0.995), Goal("40 % of values", GRAPH[2], 0.91))
 
 
 def gapped(values: np.ndarray, share: float, stretch: int, seed: int) -> np.ndarray:
@@ -65,8 +62,8 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     parser.add_argument("--no-write", action="store_true", help="show the page, leave results/reference/ as it is")
     arguments = parser.parse_args()
-    if not arguments.no_peers:
-        require_peers()
+    peers = [] if arguments.no_peers else [peer for peer in PEERS if peer.name in RIVALS]
+    require_peers(peer.methods[0] for peer in peers)
 
     import sostruct as ss
     from sostruct.tasks import SparseVAR
@@ -87,34 +84,29 @@ def main() -> None:
             for edge in found.edges.itertuples():
                 decided[names.index(str(edge.cause)), names.index(str(edge.effect))] = True
             score = referee(truths[seed], evidence, decided)
-            rows += [(family, "sostruct", seed, metric, value) for metric, value in score_row(score).items()]
+            rows += [(family, OURS, seed, metric, value) for metric, value in score_row(score).items()]
             filled = pd.DataFrame(values).interpolate(limit_direction="both").to_numpy()
             series[f"seed_{seed:06d}"] = filled
-        for name, (method, ranking, decision) in {} if arguments.no_peers else PEERS.items():
-            print(f"{family}: {name}", file=sys.stderr, flush=True)
-            fits = fit_peer(method, series, MAX_LAG)
+        for peer in peers:
+            print(f"{family}: {peer.name}", file=sys.stderr, flush=True)
+            fits = fit_peer(peer.methods[0], series, MAX_LAG)
             for seed in arguments.seeds:
                 fit = fits[f"seed_{seed:06d}"]
-                score = referee(truths[seed], fit.summary[ranking], fit.decisions[decision])
-                rows += [(family, name, seed, metric, value) for metric, value in score_row(score).items()]
+                score = referee(truths[seed], peer.ranking(fit), peer.decision(fit))
+                rows += [(family, peer.name, seed, metric, value) for metric, value in score_row(score).items()]
     table = pd.DataFrame(rows, columns=["family", "method", "seed", "metric", "value"])
 
-    levels, goals = [], []
-    for (family, method), group in table.groupby(["family", "method"], sort=False):
-        row = {"missing": str(family), "method": str(method)}
-        for metric in METRICS:
-            mean, error = mean_and_error(group.loc[group["metric"] == metric, "value"])
-            row[metric.upper()] = with_error(mean, error)
-            if family == GOAL_FAMILY and method == "sostruct" and metric in GOALS:
-                met = "yes" if mean >= GOALS[metric] else "no"
-                goals.append({"metric": metric.upper(), "goal": GOALS[metric], "reached": f"{mean:.4f}", "met": met})
-        levels.append(row)
     page = [
         f"Sparse VARs p 10, T 500, {len(arguments.seeds)} seeds; mean ± standard error. Peers see interpolated series.",
-        markdown_table(levels),
-        f"Goals, {GOAL_FAMILY}:",
-        markdown_table(goals),
-        versions_line(versions()),
+        markdown_table(levels(table, GRAPH, "missing")),
+    ]
+    if peers:
+        page += ["Ours minus each peer, seed by seed:", markdown_table(differences(table, GRAPH, "missing"))]
+        page += ["The strongest peer:", markdown_table(strongest(table, (GRAPH[0], GRAPH[2]), "missing"))]
+    page += [
+        "Goals:",
+        markdown_table(reached(table, GOALS, "missing")),
+        versions_line(versions() | peers_versions(peers)),
     ]
     print("\n\n".join(page))
     if not arguments.no_write:

@@ -2,27 +2,41 @@
 
 Matrices are indexed [cause, effect] and [cause, effect, lag - 1]; larger scores mean stronger evidence. A peer with
 several customary readings of the same fit (significance levels, thresholds) returns all of them by name: the
-comparison quotes the reading that serves the peer best.
+comparison quotes the reading that serves the peer best. Peers that look within a step return what they found there as
+well, [cause, effect].
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Scores per edge and lag, scores per pair, and yes/no decisions per pair, each by name of its reading."""
+    """Scores per edge and lag, scores per pair, and yes/no decisions per pair, each by name of its reading.
+
+    `within` and `within_decisions` are scores and decisions at lag 0 alone; an edge whose direction the peer leaves
+    open stands in both directions.
+    """
 
     edges: dict[str, np.ndarray]  # [p, p, L]
     summary: dict[str, np.ndarray]  # [p, p]
     decisions: dict[str, np.ndarray]  # [p, p], bool
+    within: dict[str, np.ndarray] = field(default_factory=dict)  # [p, p]
+    within_decisions: dict[str, np.ndarray] = field(default_factory=dict)  # [p, p], bool
 
     def flat(self) -> dict[str, np.ndarray]:
-        """The same content as arrays named `edges/...`, `summary/...` and `decision/...`."""
-        groups = {"edges": self.edges, "summary": self.summary, "decision": self.decisions}
+        """The same content as arrays named `edges/...`, `summary/...`, `decision/...`, `within/...` and
+        `within_decision/...`."""
+        groups = {
+            "edges": self.edges,
+            "summary": self.summary,
+            "decision": self.decisions,
+            "within": self.within,
+            "within_decision": self.within_decisions,
+        }
         return {f"{group}/{name}": array for group, arrays in groups.items() for name, array in arrays.items()}
 
 
