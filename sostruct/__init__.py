@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sostruct.discovery.differences import compare
     from sostruct.discovery.estimator import CausalDiscovery, discover
     from sostruct.discovery.result import Discovery
+    from sostruct.discovery.streaming import StreamingDiscovery
     from sostruct.errors import BeliefError, ConfigError, DataError, GraphError, RunError, SostructError
     from sostruct.graph import Journal, Topology, read_graph, write_graph
     from sostruct.loops import native_loops
@@ -49,6 +50,7 @@ _WHERE = {
     "Run": "sostruct.control.run",
     "RunError": "sostruct.errors",
     "SostructError": "sostruct.errors",
+    "StreamingDiscovery": "sostruct.discovery.streaming",
     "Structure": "sostruct.structure.result",
     "StructureLearning": "sostruct.structure.estimator",
     "Topology": "sostruct.graph",
@@ -86,6 +88,7 @@ __all__ = [
     "Run",
     "RunError",
     "SostructError",
+    "StreamingDiscovery",
     "Structure",
     "StructureLearning",
     "Topology",
