@@ -7,15 +7,15 @@ give the same result however they arrive.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-import equinox as eqx
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.discovery.regimes import Kept, combined, faded, recognized, weighted
-from sostruct.networks.lagged.current import Sets, refitted, starting_sets
+from sostruct.networks.lagged.challenger import rebased, unchallenged, withdrawn
+from sostruct.networks.lagged.current import Sets, evidence_for_change, refitted, starting_sets
 from sostruct.networks.lagged.moments import LaggedData, Moments, standardized
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.streaming import (
@@ -38,6 +38,12 @@ GROWTH = 1.4
 _SINGLE = math.log(20.0)
 """Nats from which a series is named in an alarm that others raised."""
 
+_CONFIRMED = 5.0
+"""Nats of evidence for a change of a mechanism that an alarm needs."""
+
+_SHARES = (0.5, 0.7, 1.0, 1.4, 2.0)
+"""Change points that are tried, by rows since then: shares of the time for which a challenger has been ahead."""
+
 Table = NDArray[np.float64]
 
 
@@ -50,12 +56,15 @@ class Alarm:
         nodes: the series whose predictions have become worse, the worst first.
         change: first row of the new regime, as estimated.
         regime: number of the new regime; one that returns is known by its old number later (`Return`).
+        reason: "errors": they have become larger than they should be; "parents": other parents or weights, learned
+            from the latest rows, predict better.
     """
 
     row: int
     nodes: tuple[str, ...]
     change: int
     regime: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +209,19 @@ class Streamed:
         data = self.data(self.moments())
         if data is None:
             return
-        self.sets, self.model, variance = refitted(self.network.packed, data, self.sets)
-        if not self.fitted:
+        before, refit = self.model, refitted(self.network.packed, data, self.sets)
+        self.sets, self.model = refit.sets, refit.model
+        series, terms = refit.model.weight.shape
+        if self.fitted:
+            square, best = np.asarray(self.state.noise.square), np.asarray(self.state.noise.score).argmax(axis=0)
+            change = np.asarray(before.weight) - np.asarray(refit.model.weight)
+            challenger = rebased(self.state.challenger, change, np.sqrt(square[best, np.arange(series)]))
+            self.state = replace(self.state, challenger=challenger)
+        else:
             shrink = np.array([(freedom - 2) / freedom for freedom in FREEDOMS])
-            score = np.asarray(self.state.noise.score) if self.number else np.zeros((len(FREEDOMS), len(variance)))
-            self.state = eqx.tree_at(lambda one: one.noise, self.state, Noise(shrink[:, None] * variance, score))
+            score = np.asarray(self.state.noise.score) if self.number else np.zeros((len(FREEDOMS), series))
+            noise = Noise(shrink[:, None] * refit.variance, score)
+            self.state = replace(self.state, noise=noise, challenger=unchallenged(series, terms))
         self.fitted = True
 
     def delete(self, first: int, last: int) -> None:
@@ -231,8 +248,13 @@ class Streamed:
         state, forgetting = self.state, self.forgetting
         window = np.concatenate([row, np.asarray(state.window)])[: len(np.asarray(state.window))]
         moments = self.moments()
-        scaled = (np.asarray(moments.count * forgetting), moments.first * forgetting, moments.second * forgetting)
-        self.state = eqx.tree_at(lambda one: (one.count, one.first, one.second, one.window), state, (*scaled, window))
+        self.state = replace(
+            state,
+            count=np.asarray(moments.count * forgetting),
+            first=moments.first * forgetting,
+            second=moments.second * forgetting,
+            window=window,
+        )
         if self.seen >= self.start:
             self.gone = np.union1d(self.gone, [self.seen])
         self.seen += 1
@@ -241,12 +263,20 @@ class Streamed:
         """The present regime ends at the change point, and another begins there."""
         row, state = self.seen - 1, jax.tree.map(np.asarray, self.state)
         single, total = state.single - np.asarray(limits.single), state.total - np.asarray(limits.total)
-        raised = max(single.max(), total.max())
-        if total.max() == raised:
+        rival = state.challenger.evidence - np.asarray(limits.challenger)
+        larger = max(single.max(), total.max()) > 0
+        if not larger:
+            place, series = np.unravel_index(rival.argmax(), rival.shape)
+            since = self._confirmed(int(state.challenger.since[place, series]), int(series))
+            if since is None:
+                self.refit()
+                self.state = replace(self.state, challenger=withdrawn(self.state.challenger, int(series)))
+                return
+        elif total.max() >= single.max():
             since = int(state.total_since[total.argmax()])
         else:
             since = int(state.single_since[np.unravel_index(single.argmax(), single.shape)])
-        highest = state.single.max(axis=0)
+        highest = np.maximum(state.single.max(axis=0), state.challenger.evidence.max(axis=0))
         order = np.argsort(-highest, kind="stable")
         names = self.network.terms.variables
         worst = tuple(names[node] for place, node in enumerate(order) if place == 0 or highest[node] > _SINGLE)
@@ -259,7 +289,7 @@ class Streamed:
             stretches = (*self.stretches, (self.start, change))
             before = faded(before, self.forgetting**-taken)
             self.library[self.number] = Kept(self.number, stretches, before, own, state.noise, self.sets)
-        self.alarms.append(Alarm(row, worst, change, self.numbers))
+        self.alarms.append(Alarm(row, worst, change, self.numbers, "errors" if larger else "parents"))
         self.number, self.stretches, self.start = self.numbers, (), change
         self.numbers += 1
         self.gone = self.gone[inside:]
@@ -268,6 +298,24 @@ class Streamed:
         self._set(tail, taken - len(self.gone), state.noise)
         self.refit()
         self._ask()
+
+    def _confirmed(self, since: int, series: int) -> int | None:
+        """Rows since the change of the mechanism of a series; None if one mechanism explains all rows well enough.
+
+        The model that was challenged had not seen the last rows, and may have been imprecise. So the evidence for two
+        mechanisms is weighed against one that is fitted to all rows, for several change points.
+        """
+        best, found = _CONFIRMED, None
+        now, own = self.moments(), int(self.state.own)
+        for share in _SHARES:
+            rows = min(round(since * share), self.remembered)
+            if min(rows, own - rows) < self.fewest:
+                continue
+            tail = self._moments_from(self.seen - rows)
+            nats = self._evidence_for_change(now, combined(now, tail, -1.0), tail)
+            if nats is not None and nats[series] > best:
+                best, found = float(nats[series]), rows
+        return found
 
     def _ask(self) -> None:
         """Whether the present regime is one that was there before."""
@@ -281,12 +329,29 @@ class Streamed:
         for kept in self.library.values():
             data = self.data(kept.moments)
             if data is not None:
-                model = refitted(self.network.packed, data, kept.sets)[1]
+                model = refitted(self.network.packed, data, kept.sets).model
                 density = recognized(model, kept.noise, rows, self.max_lag)
-                if density is not None:
+                if density is not None and self._same(kept):
                     passed.append((density, kept.number))
         if passed:
             self._return(self.library[max(passed)[1]])
+
+    def _same(self, kept: Kept) -> bool:
+        """Whether no series is better explained by one mechanism in a regime that is over and another in this one."""
+        now = self.moments()
+        both = combined(now, kept.moments, self.forgetting ** (self.seen - self.start))
+        nats = self._evidence_for_change(both, kept.moments, now)
+        return nats is not None and bool((nats < 0).all())
+
+    def _evidence_for_change(self, whole: Moments, first: Moments, last: Moments) -> Table | None:
+        """`evidence_for_change` between two parts of the rows; None while a column does not vary in one of them."""
+        fits = []
+        for part in (whole, first, last):
+            data = self.data(part)
+            if data is None:
+                return None
+            fits.append(refitted(self.network.packed, data, self.sets))
+        return np.asarray(evidence_for_change(fits[0], (fits[1], fits[2])))
 
     def _return(self, kept: Kept) -> None:
         """Goes on with a regime where it was left."""
@@ -307,7 +372,7 @@ class Streamed:
             window=self.state.window,
             own=np.asarray(own),
             noise=noise,
-            **quiet(self.rows.shape[1]),
+            **quiet(self.rows.shape[1], self.rows.shape[1] * self.max_lag),
         )
 
     def _moments_from(self, first: int) -> Moments:

@@ -82,7 +82,7 @@ class StreamingDiscovery:
         ridge: float = 1.0,
         half_life: float | None = None,
         rows_per_false_alarm: float | None = 100_000.0,
-        remembered: int = 60,
+        remembered: int = 200,
         keep: bool = True,
         contemporaneous: bool = True,
         probabilities: bool = True,
@@ -115,7 +115,7 @@ class StreamingDiscovery:
             )
         if isinstance(remembered, bool) or not isinstance(remembered, int) or remembered < 1:
             raise ConfigError(
-                f"Cannot remember {remembered!r} rows. This is because it is a whole number, at least 1. Try 60."
+                f"Cannot remember {remembered!r} rows. This is because it is a whole number, at least 1. Try 200."
             )
         self.engine: Streamed | None = None
         self.offset: NDArray[np.float64] | None = None
@@ -198,12 +198,12 @@ class StreamingDiscovery:
 
     @property
     def alarms(self) -> pd.DataFrame:
-        """All alarms: `row`, `nodes`, `change`, `regime` (see `Alarm`) and `returned`: the number of the earlier regime
-        that it turned out to be, or NA."""
+        """All alarms: `row`, `nodes`, `change`, `regime`, `reason` (see `Alarm`) and `returned`: the number of the
+        earlier regime that it turned out to be, or NA."""
         engine = self._engine()
         known = {entry.instead_of: entry.regime for entry in engine.returns}
         rows = [{**asdict(alarm), "returned": known.get(alarm.regime)} for alarm in engine.alarms]
-        table = pd.DataFrame(rows, columns=["row", "nodes", "change", "regime", "returned"])
+        table = pd.DataFrame(rows, columns=["row", "nodes", "change", "regime", "reason", "returned"])
         return table.astype({"returned": "Int64"})
 
     @property

@@ -167,9 +167,9 @@ def test_damaged_files_are_refused(plain, tmp_path):
 
 def test_memory_is_bounded_where_rows_are_not_kept():
     long = simulate(ONE, np.random.default_rng(0).standard_normal((3000, 4)))
-    stream = fed(long, 100, keep=False)
+    stream = fed(long, 100, keep=False, remembered=60)
     assert len(stream.engine.rows) <= 512
-    kept = fed(long, 100)
+    kept = fed(long, 100, remembered=60)
     pd.testing.assert_frame_equal(stream.found.scores, kept.found.scores, rtol=0, atol=0)
     stream.forget(2990, 2999)
     kept.forget(2990, 2999)

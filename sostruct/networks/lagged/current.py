@@ -36,6 +36,27 @@ class Sets(eqx.Module):
     mask: Bool[Numbers, "series slot"]
 
 
+class Refit(eqx.Module):
+    """A model, and the evidence for it.
+
+    Attributes:
+        sets: parent sets that no edit improves.
+        model: the regressions on them.
+        rest: sum of squared errors, ridge included [series], in the data's units.
+        penalty: log evidence of the sets, structure prior included, but for what errors add [series], nats.
+    """
+
+    sets: Sets
+    model: Model
+    rest: Float[Numbers, " series"]
+    penalty: Float[Numbers, " series"]
+
+    @property
+    def variance(self) -> Float[Numbers, " series"]:
+        """Variance of the errors [series], in the data's units squared."""
+        return np.asarray(self.rest / max(float(self.model.count) - 2, 1.0))
+
+
 class _Parts(eqx.Module):
     """What one target is searched with; stacked over targets."""
 
@@ -51,8 +72,8 @@ def starting_sets(packed: PackedLagged) -> Sets:
     return Sets(np.pad(np.asarray(packed.active), room), np.pad(np.asarray(packed.mask), room))
 
 
-def refitted(packed: PackedLagged, data: LaggedData, sets: Sets) -> tuple[Sets, Model, Float[Numbers, " series"]]:
-    """Sets that no edit improves, the model on them, and the variance of its errors [series], data units.
+def refitted(packed: PackedLagged, data: LaggedData, sets: Sets) -> Refit:
+    """Sets that no edit improves, and the model on them.
 
     Args:
         packed: says what may be a parent, and how likely it is.
@@ -62,15 +83,14 @@ def refitted(packed: PackedLagged, data: LaggedData, sets: Sets) -> tuple[Sets, 
     layout = Layout(packed.ridge.shape[0])
     with double_precision():
         parts = _Parts(jnp.asarray(data.cross), jnp.asarray(data.power), packed.prior)
-        found, weight, inverse, rss = _search(data.gram, data.count, packed.ridge, packed.cause, parts, sets, layout)
-    found, weight, inverse = jax.tree.map(np.asarray, (found, weight, inverse))
+        result = _search(data.gram, data.count, packed.ridge, packed.cause, parts, sets, layout)
+    found, weight, inverse, rss, penalty = jax.tree.map(np.asarray, result)
     scale, mean = np.asarray(data.term_scale), np.asarray(data.term_mean)
     own = np.asarray(data.target_scale)
     dense = np.zeros((len(own), len(scale)))
     series = np.nonzero(found.mask)[0]
     columns = found.active[found.mask]
     dense[series, columns] = weight[found.mask] * own[series] / scale[columns]
-    count = float(data.count)
     model = Model(
         weight=dense,
         intercept=np.asarray(data.target_mean) - dense @ mean,
@@ -78,9 +98,24 @@ def refitted(packed: PackedLagged, data: LaggedData, sets: Sets) -> tuple[Sets, 
         inverse=inverse,
         mean=mean,
         scale=scale,
-        count=np.asarray(count),
+        count=np.asarray(float(data.count)),
     )
-    return found, model, own**2 * np.asarray(rss) / max(count - 2, 1.0)
+    return Refit(found, model, own**2 * rss, penalty)
+
+
+def evidence_for_change(whole: Refit, parts: tuple[Refit, Refit]) -> Float[Numbers, " series"]:
+    """Log evidence for two mechanisms, one before and one after, instead of one for all rows [series], nats.
+
+    With sums of squares `rss`, rows n and the penalty f of each fit, and one variance for both parts, integrated out,
+
+        -n/2 log((rss_1 + rss_2) / rss) + f_1 + f_2 - f - 1/2 log(n_1 n_2 / n),
+
+    the last term for the intercept that the second mechanism has besides.
+    """
+    count = [float(one.model.count) for one in (whole, *parts)]
+    errors = np.log((parts[0].rest + parts[1].rest) / whole.rest)
+    intercept = np.log(count[1] * count[2] / count[0])
+    return np.asarray(parts[0].penalty + parts[1].penalty - whole.penalty - (count[0] * errors + intercept) / 2)
 
 
 @eqx.filter_jit
@@ -92,7 +127,13 @@ def _search(
     parts: _Parts,
     sets: Sets,
     layout: Layout,
-) -> tuple[Sets, Float[Array, "series slot"], Float[Array, "series slot slot"], Float[Array, " series"]]:
+) -> tuple[
+    Sets,
+    Float[Array, "series slot"],
+    Float[Array, "series slot slot"],
+    Float[Array, " series"],
+    Float[Array, " series"],
+]:
     gram, count, ridge, cause = (jnp.asarray(part) for part in (gram, count, ridge, cause))
 
     def improved(own: _Parts, active: Int[Array, " slot"], mask: Bool[Array, " slot"]) -> tuple[Array, Array, Array]:
@@ -123,4 +164,6 @@ def _search(
     fit = jax.vmap(lambda own, active, mask: factorize(gram, own.cross, own.power, ridge, active, mask))(
         parts, active, mask
     )
-    return Sets(active, mask), jnp.where(mask, fit.weight, 0.0), fit.inverse, fit.rss
+    each = jnp.log(ridge[active]) / 2 + jnp.take_along_axis(jnp.asarray(parts.prior.log_odds), active, axis=1)
+    penalty = jnp.sum(jnp.where(mask, each, 0.0), axis=1) - fit.half_log_determinant
+    return Sets(active, mask), jnp.where(mask, fit.weight, 0.0), fit.inverse, fit.rss, penalty

@@ -44,6 +44,7 @@ import numpy as np
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Bool, Float, Int
 
+from sostruct.networks.lagged.challenger import MEMORIES, Challenger, challenged, unchallenged
 from sostruct.numerics import Numbers
 
 BLOCK = 256
@@ -57,6 +58,10 @@ FACTORS = (1.2, 1.5, 3.0)
 
 SETTLED = tuple(max(40, round(16 / (factor - 1) ** 2)) for factor in FACTORS)
 """Rows of a regime before each of them is looked for: scales must be known to much less than that."""
+
+
+DOUBT = 2.0
+"""Standard errors by which scales may have been estimated too small."""
 
 
 class Model(eqx.Module):
@@ -104,6 +109,7 @@ class StreamState(eqx.Module):
         noise: what is known of the noise.
         single, total: cumulative sums, by series and over all of them [factor, series], [factor].
         single_since, total_since: rows of the stream for which they have been above 0 [factor, series], [factor].
+        challenger: other mechanisms, learned from the latest rows.
     """
 
     count: Float[Numbers, ""]
@@ -116,6 +122,7 @@ class StreamState(eqx.Module):
     total: Float[Numbers, " factor"]
     single_since: Int[Numbers, "factor series"]
     total_since: Int[Numbers, " factor"]
+    challenger: Challenger
 
 
 class Thresholds(eqx.Module):
@@ -123,14 +130,16 @@ class Thresholds(eqx.Module):
 
     single: Float[Numbers, ""]
     total: Float[Numbers, ""]
+    challenger: Float[Numbers, ""]
 
     @classmethod
     def of(cls, rows_per_false_alarm: float | None, series: int) -> Thresholds:
         """For at most one false alarm in so many rows of the whole system; None for none at all."""
         if rows_per_false_alarm is None:
-            return cls(np.asarray(np.inf), np.asarray(np.inf))
-        total = math.log(2 * rows_per_false_alarm * len(FACTORS))
-        return cls(np.asarray(total + math.log(series)), np.asarray(total))
+            return cls(np.asarray(np.inf), np.asarray(np.inf), np.asarray(np.inf))
+        one = math.log(3 * rows_per_false_alarm)
+        total, single = one + math.log(len(FACTORS)), one + math.log(len(FACTORS) * series)
+        return cls(np.asarray(single), np.asarray(total), np.asarray(one + math.log(len(MEMORIES) * series)))
 
 
 def beginning(series: int, max_lag: int) -> StreamState:
@@ -144,11 +153,11 @@ def beginning(series: int, max_lag: int) -> StreamState:
         window=np.zeros(terms),
         own=np.asarray(0),
         noise=Noise(np.ones((len(FREEDOMS), series)), np.zeros((len(FREEDOMS), series))),
-        **quiet(series),
+        **quiet(series, terms),
     )
 
 
-def quiet(series: int) -> dict[str, Any]:
+def quiet(series: int, terms: int) -> dict[str, Any]:
     """Cumulative sums at 0."""
     factors = len(FACTORS)
     return {
@@ -156,6 +165,7 @@ def quiet(series: int) -> dict[str, Any]:
         "total": np.zeros(factors),
         "single_since": np.zeros((factors, series), np.int64),
         "total_since": np.zeros(factors, np.int64),
+        "challenger": unchallenged(series, terms),
     }
 
 
@@ -233,17 +243,24 @@ def advance(
         before, taken, _ = carry
         row = rows[taken]
         error = row - held.weight @ before.window - held.intercept
-        squared = error**2 / expected_square(held, before.window)
+        width = expected_square(held, before.window)
+        squared = error**2 / width
         noise = before.noise
         excess = squared / noise.square
         score = log_density(freedoms, jnp.asarray(noise.square), excess)
         freedom, square = chosen_noise(noise)
-        each = log_ratio(freedom, squared / square, factors)
+        doubt = DOUBT * jnp.sqrt(8 * (freedom + 3) / (3 * freedom * (before.own + 2.0)))
+        each = log_ratio(freedom, squared / (square * (1 + doubt)), factors)
+        every = log_ratio(freedom, squared / (square * (1 + doubt / math.sqrt(len(row)))), factors)
         gain = 2 / (before.own + 2.0)
         moved = noise.square * (1 + gain * ((freedoms + 1) * excess / (freedoms + excess) - 1))
         watched = before.own >= jnp.asarray(SETTLED)
         single = jnp.where(watched[:, None], jnp.maximum(before.single + each, 0.0), 0.0)
-        total = jnp.where(watched, jnp.maximum(before.total + jnp.sum(each, axis=1), 0.0), 0.0)
+        total = jnp.where(watched, jnp.maximum(before.total + jnp.sum(every, axis=1), 0.0), 0.0)
+        root = jnp.sqrt(square)
+        challenger = challenged(
+            before.challenger, error / root, width, freedom, before.window - held.mean, jnp.asarray(held.scale)
+        )
         full = jnp.concatenate([row, before.window])
         after = StreamState(
             count=before.count * forgetting + 1,
@@ -256,8 +273,10 @@ def advance(
             total=total,
             single_since=jnp.where(single > 0, before.single_since + 1, 0),
             total_since=jnp.where(total > 0, before.total_since + 1, 0),
+            challenger=challenger,
         )
-        return after, taken + 1, jnp.any(single > thresholds.single) | jnp.any(total > thresholds.total)
+        alarm = jnp.any(single > thresholds.single) | jnp.any(total > thresholds.total)
+        return after, taken + 1, alarm | jnp.any(challenger.evidence > thresholds.challenger)
 
     def going(carry: tuple[StreamState, Array, Array]) -> Array:
         return (carry[1] < end) & ~carry[2]
