@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sostruct.discovery.estimator import CausalDiscovery, discover
     from sostruct.discovery.result import Discovery
     from sostruct.discovery.stability import Stability, stability
+    from sostruct.discovery.streaming import StreamingDiscovery
     from sostruct.errors import BeliefError, ConfigError, DataError, DataWarning, GraphError, RunError, SostructError
     from sostruct.graph import Journal, Topology, read_graph, write_graph
     from sostruct.loops import native_loops
@@ -55,6 +56,7 @@ _WHERE = {
     "RunError": "sostruct.errors",
     "SostructError": "sostruct.errors",
     "Stability": "sostruct.discovery.stability",
+    "StreamingDiscovery": "sostruct.discovery.streaming",
     "Structure": "sostruct.structure.result",
     "StructureLearning": "sostruct.structure.estimator",
     "Topology": "sostruct.graph",
@@ -98,6 +100,7 @@ __all__ = [
     "RunError",
     "SostructError",
     "Stability",
+    "StreamingDiscovery",
     "Structure",
     "StructureLearning",
     "Topology",

@@ -111,3 +111,14 @@ def test_mixtures() -> None:
     exec(compile(code("mixtures.md"), "mixtures.md", "exec"), found)
     assert len(found["run"].network.components) == 2
     assert len(found["network"].components) == 2
+
+
+def test_streaming(tmp_path: Path) -> None:
+    """docs/streaming.md, on two systems one after the other."""
+    parts = [SparseVAR(nodes=5, steps=400).load(seed).frame for seed in (0, 1)]
+    rows = pd.concat(parts, ignore_index=True)
+    found: dict[str, object] = {"chunks": [rows[start : start + 100] for start in range(0, 700, 100)]}
+    found |= {"more": rows[700:], "folder": tmp_path, "first_row": 600, "last_row": 620}
+    exec(compile(code("streaming.md"), "streaming.md", "exec"), found)
+    assert found["stream"].alarms["regime"].tolist() == [1]
+    assert found["again"].rows == 800
