@@ -6,12 +6,14 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
+from sostruct.errors import DataWarning
 from sostruct.tasks import HiddenStructure, SparseVAR, all_tasks
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -122,3 +124,23 @@ def test_streaming(tmp_path: Path) -> None:
     exec(compile(code("streaming.md"), "streaming.md", "exec"), found)
     assert found["stream"].alarms["regime"].tolist() == [1]
     assert found["again"].rows == 800
+
+
+@pytest.mark.slow
+def test_guide() -> None:
+    """docs/guide.md; every case that should leave a trace leaves it."""
+    found: dict[str, Any] = {}
+    with pytest.warns(DataWarning, match="Unit roots"):
+        exec(compile(code("guide.md"), "guide.md", "exec"), found)
+    assert not found["why"].in_graph
+    assert found["why"].rivals.iloc[0]["cause"] == "river"
+    assert found["contrast"].effect_sd["mill"].iloc[-1] < found["result"].effect_sd["mill"].iloc[-1]
+    assert "undirected" in set(found["slow"].edges["mark"])
+    assert {"first", "second"} <= set(found["difference"].edges["where"])
+    assert found["own"].groupby("effect")["weight"].sum().gt(0.85).all()
+    assert len(found["levels"].edges) > len(found["own"])
+    assert found["changes"].edges.empty
+    assert found["short"].expected_false_edges > 10 * found["found"].expected_false_edges
+    best = found["rivals"].loc[found["rivals"]["instead"].idxmax()]
+    assert best["cause"] == "gauge"
+    assert best["instead"] > -5
