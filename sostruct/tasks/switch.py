@@ -86,7 +86,7 @@ class SwitchingVAR(AbstractTask):
             frame=pd.DataFrame(values[self.burn_in :], columns=list(names)),
             truth=truth_graph(names, systems[-1].named(names)),
             truth_lags=True,
-            truth_scope=f"of the last regime, from row {self._firsts()[-1]} on",
+            truth_scope=f"of the last regime, from row {self._firsts()[-1]} on" if len(systems) > 1 else "",
             description=(
                 f"Sparse vector autoregressions of {self.nodes} series over {self.steps} steps, in the regimes "
                 f"{', '.join(map(str, self.regimes))}; the known graph is that of the last one."

@@ -66,6 +66,7 @@ def test_the_truth_is_the_graph_that_holds_at_the_end_and_says_so() -> None:
     assert nx.utils.graphs_equal(loaded.truth, regimes[-1].graph)
     assert loaded.truth_scope == "of the last regime, from row 60 on"
     assert "known graph" in loaded.description
+    assert SwitchingVAR(regimes=(3,), steps=20).load(0).truth_scope == ""
     for one, other in pairwise(regimes):
         assert not nx.utils.graphs_equal(one.graph, other.graph)
 
