@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -24,7 +26,7 @@ from sostruct.app.footprint import remove_empty
 from sostruct.app.foreign import check_hydra_targets
 from sostruct.app.naming import register_resolvers
 from sostruct.app.sweep import Sweep, prepared
-from sostruct.errors import ConfigError, SostructError
+from sostruct.errors import ConfigError, DataWarning, SostructError
 
 _ALLOWED = "SOSTRUCT_ALLOW_EXTERNAL_TARGETS"
 _SWEEPING = "SOSTRUCT_SWEEPING"
@@ -44,7 +46,7 @@ register_resolvers()  # here, so that the processes of a launcher, which import 
 
 @hydra.main(version_base="1.3", config_path=_configs(), config_name="config")
 def _app(config: DictConfig) -> None:
-    with _refusals():
+    with _refusals(), _advice():
         folder = Path(HydraConfig.get().runtime.output_dir)
         try:
             _run(config, folder, list(HydraConfig.get().overrides.task))
@@ -125,6 +127,25 @@ def _refusals() -> Iterator[None]:
         return
     sys.stderr.write(f"sostruct: {' '.join(message.split())}\n")
     sys.exit(2)
+
+
+@contextmanager
+def _advice() -> Iterator[None]:
+    """Warnings about data in a line each, once: data are looked at before a run starts and when it does."""
+    told: set[str] = set()
+    with warnings.catch_warnings():
+        other = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **how: Any) -> None:
+            if not issubclass(category, DataWarning):
+                other(message, category, *where, **how)
+            elif str(message) not in told:
+                told.add(str(message))
+                sys.stderr.write(f"sostruct: {message}\n")
+
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _raised_by_hydra(error: Exception) -> bool:

@@ -198,6 +198,36 @@ class TestClock:
             load(tmp_path, saved.iloc[::-1].to_csv(), by_row=True)
 
 
+class TestRealizations:
+    ROWS = "who,day,a,b\nu,2020-01-01,1,2\nv,2020-01-01,3,4\nu,2020-01-02,5,6\nv,2020-01-02,7,8\n"
+
+    def test_rows_of_each_come_together(self, tmp_path: Path) -> None:
+        frame = load(tmp_path, self.ROWS, realization="who")
+        days = pd.date_range("2020-01-01", periods=2)
+        expected = pd.MultiIndex.from_product([["u", "v"], days], names=["realization", "day"])
+        assert frame.index.tolist() == expected.tolist()
+        assert list(frame.index.names) == ["realization", "day"]
+        np.testing.assert_array_equal(frame, [[1, 2], [5, 6], [3, 4], [7, 8]])
+
+    def test_without_times_rows_are_counted_in_each(self, tmp_path: Path) -> None:
+        frame = load(tmp_path, "a,who,b\n1,2,2\n3,2,4\n5,1,6\n", realization="who")
+        assert frame.index.tolist() == [(2, 0), (2, 1), (1, 0)]
+        assert list(frame.columns) == ["a", "b"]
+
+    def test_they_may_count_instead_of_their_times(self, tmp_path: Path) -> None:
+        uneven = self.ROWS + "u,2020-01-07,1,1\n"
+        frame = load(tmp_path, uneven, realization="who", by_row=True)
+        assert frame.index.tolist() == [("u", 0), ("u", 1), ("u", 2), ("v", 0), ("v", 1)]
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [("a,b\n1,2\n", ["realization='who'", "'a', 'b'"]), ("who,a,b\nu,1,2\n,3,4\n", ["row 2", "none"])],
+    )
+    def test_refused(self, tmp_path: Path, content: str, words: list[str]) -> None:
+        with refused(DataError, *words):
+            load(tmp_path, content, realization="who")
+
+
 REFUSED: list[tuple[str | bytes, list[str]]] = [
     ("", ["empty"]),
     (" \n\n", ["empty"]),
