@@ -126,6 +126,29 @@ def test_streaming(tmp_path: Path) -> None:
     assert found["again"].rows == 800
 
 
+def test_data() -> None:
+    """docs/data.md, on recordings of one system with a daily wave, some of them irregular, and a column of counts."""
+    frame = SparseVAR(nodes=3, steps=360, max_lag=2).load(2).frame
+    hours = pd.date_range("2020-01-01", periods=360, freq="h")
+    wave = 3 * np.sin(2 * np.pi * np.arange(360)[:, None] / 24 + np.arange(3))
+    hourly = pd.DataFrame(frame.to_numpy() + wave, columns=["pump", "flow", "level"], index=hours)
+    found: dict[str, Any] = {"hourly": hourly, "monday": hourly.iloc[:170], "tuesday": hourly.iloc[190:]}
+    found["logged"] = hourly.drop(index=hours[[40, 41, 200]])
+    found["shop"] = pd.DataFrame(
+        {
+            "price": frame["x0"],
+            "visits": np.random.default_rng(0).poisson(np.exp(0.5 + 0.3 * frame["x0"].shift(1, fill_value=0))),
+        }
+    )
+    with pytest.warns(DataWarning) as told:
+        exec(compile(code("data.md"), "data.md", "exec"), found)
+    assert {str(one.message).split(" ")[0] for one in told} == {"357", "Counts:"}
+    assert found["seasonal"].posterior.count == 360 - 2 - 23
+    assert found["future"].index[0] == hours[-1] + pd.Timedelta(hours=1)
+    assert found["together"].posterior.count == 340 - 4
+    assert "357 rows" in found["resampled"].treatment[0]
+
+
 @pytest.mark.slow
 def test_guide() -> None:
     """docs/guide.md; every case that should leave a trace leaves it."""

@@ -110,7 +110,7 @@ def predicted(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast
 
 def _in_units(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
     treatment = posterior.treatment
-    if treatment.kinds == () and treatment.season is None:
+    if not treatment.changes_values:
         return forecast(posterior, frame, steps)
     found = forecast(posterior, treatment.applied(frame), steps)
     clock = treatment.clock.steps(frame.index)

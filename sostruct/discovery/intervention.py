@@ -107,6 +107,11 @@ def intervene(
     rows = np.tile(center, (posterior.max_lag, 1))
     if start is not None:
         frame = series_like(start, posterior.variables)
+        if isinstance(frame.index, pd.MultiIndex):
+            raise DataError(
+                "Cannot go on from several realizations. This is because courses go on from the last rows of one. Try "
+                "the rows of one realization."
+            )
         if len(frame) < posterior.max_lag:
             raise DataError(
                 f"Cannot go on from {len(frame)} rows. This is because the graph looks back {posterior.max_lag} rows. "

@@ -24,7 +24,6 @@ from sostruct.discovery.scores import compare
 from sostruct.errors import ConfigError, DataError
 from sostruct.graph import Journal
 from sostruct.networks.lagged.terms import CURVE, LINE, PRODUCT
-from sostruct.tasks.treatment import UNTREATED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -239,7 +238,7 @@ class Discovery:
                 numbers that are not positive, courses that run away, series that were treated beforehand (seasons,
                 counts).
         """
-        if self.posterior.treatment != UNTREATED:
+        if self.posterior.treatment.changes_values:
             raise DataError(
                 "Cannot intervene on these series. This is because seasons were taken off them or counts transformed, "
                 "and values to hold would be in other units than the mechanisms'. Try discovery on series that you "

@@ -26,9 +26,10 @@ from sostruct.discovery.contemporaneous import pairs
 from sostruct.discovery.estimator import CausalDiscovery
 from sostruct.discovery.result import Discovery
 from sostruct.errors import ConfigError, DataError
-from sostruct.networks.lagged.moments import LaggedData
+from sostruct.networks.lagged.moments import LaggedData, less
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.resampling import block_counts, block_length, weighted
+from sostruct.networks.lagged.segments import Series, joined, predicted_rows, segments_of
 from sostruct.networks.lagged.settling import Settled, settled
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def stability(
     """Finds the graph of a series, and how often each edge is found when the series is resampled in blocks.
 
     Args:
-        frame: the series, complete.
+        frame: the series, complete; of several realizations, rows are drawn in the order of all, each with its past.
         max_lag: the largest lag, in rows.
         resamples: their number B; a frequency f has a standard error of `sqrt(f (1 - f) / B)`.
         block: rows of a block; None for the rule of Politis & White (`networks.lagged.resampling`).
@@ -148,14 +149,16 @@ def stability(
         )
     checked, network, controller, key = estimator.assembled(frame)
     assert isinstance(network, LaggedNetwork)
-    values = checked.to_numpy(np.float64)
-    if np.isnan(values).any():
-        gaps = ", ".join(repr(name) for name in checked.columns[np.isnan(values).any(axis=0)][:5])
+    segments = segments_of(checked)
+    values = joined(segments)
+    absent = np.asarray(np.isnan(values).any(axis=0))
+    if absent.any():
+        gaps = ", ".join(repr(name) for name in checked.columns[absent][:5])
         raise DataError(
             f"Cannot resample series with missing values ({gaps}). This is because what a smoother fills in is not "
             "drawn anew with its rows. Try the probabilities of `ss.discover`, or a stretch without gaps."
         )
-    rows = len(values) - network.terms.max_lag
+    rows = len(predicted_rows(segments, network.terms.max_lag))
     if block is not None and (isinstance(block, bool) or not isinstance(block, int | np.integer)):
         raise ConfigError(f"Cannot use block={block!r}. This is because it is a number of rows. Try None.")
     length = block_length(values) if block is None else int(block)
@@ -166,7 +169,7 @@ def stability(
         )
     finished = run(network, checked, controller, epochs=estimator.epochs, key=key)
     found = estimator.result_of(finished)
-    drawn = list(_resampled(network, finished.data, values, block_counts(rows, length, int(resamples), seed)))
+    drawn = list(_resampled(network, finished.data, segments, block_counts(rows, length, int(resamples), seed)))
     ends = settled(network, drawn)
     graphs = []
     for number, own in enumerate(drawn):
@@ -176,13 +179,15 @@ def stability(
 
 
 def _resampled(
-    network: LaggedNetwork, data: LaggedData, values: NDArray[np.float64], counts: NDArray[np.int64]
+    network: LaggedNetwork, data: LaggedData, values: Series, counts: NDArray[np.int64]
 ) -> Iterator[LaggedData]:
     terms = network.terms
     design = terms.columns(terms.lagged(values), np.arange(terms.layout.columns))
     design = (design - np.asarray(data.term_mean)) / np.asarray(data.term_scale)
-    targets = (values[terms.max_lag :] - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
-    return (weighted(data, design, targets, own) for own in counts)
+    targets = (predicted_rows(values, terms.max_lag) - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
+    spent = network.treatment.spent
+    drawn = (weighted(data, design, targets, own) for own in counts)
+    return (less(one, spent) for one in drawn) if spent else drawn
 
 
 def _links(network: LaggedNetwork, data: LaggedData, ends: Settled, number: int) -> Graph:

@@ -47,6 +47,11 @@ class Treatment:
     resampled: str = ""
 
     @property
+    def changes_values(self) -> bool:
+        """Whether treated series are in other units than those that were handed in."""
+        return bool(self.kinds) or self.season is not None
+
+    @property
     def spent(self) -> int:
         """Degrees of freedom of what was taken off: rows that evidence has fewer."""
         return 0 if self.season is None else self.season.terms

@@ -47,6 +47,29 @@ def test_a_resample_ends_where_no_single_edge_helps(frame):
             assert regression(windows, number, other)[1] < evidence + 1e-6
 
 
+def test_rows_of_realizations_are_drawn_with_their_own_past(frame):
+    """As of one resample above, from the windows of each half."""
+    halves = [frame.iloc[:160], frame.iloc[160:].reset_index(drop=True) + 5]
+    once = stability(halves, 3, resamples=1, block=10, seed=8, functions="linear", contemporaneous=False)
+    places = [(half.to_numpy(), row) for half in halves for row in range(3, len(half))]
+    drawn = np.repeat(np.arange(len(places)), block_counts(len(places), 10, 1, 8)[0])
+    windows = np.concatenate([table[row - 3 : row + 1] for table, row in (places[place] for place in drawn)])
+    graph = once.frequencies[once.frequencies["frequency"] == 1]
+    names = list(frame.columns)
+    for number, name in enumerate(names):
+        own = graph[graph["effect"] == name]
+        parents = [(names.index(cause), lag) for cause, lag in zip(own["cause"], own["lag"], strict=True)]
+        np.testing.assert_allclose(own["weight"], regression(windows, number, parents)[0], rtol=1e-8)
+
+
+def test_a_season_costs_its_rows(frame):
+    wave = 4 * np.sin(2 * np.pi * np.arange(len(frame))[:, None] / 7 + np.arange(5))
+    seasonal = stability(frame + wave, 2, resamples=3, season=7, functions="linear")
+    assert seasonal.found.posterior.count == len(frame) - 2 - 6
+    plain = stability(frame, 2, resamples=3, functions="linear")
+    assert abs(seasonal.jaccard - plain.jaccard) < 0.3
+
+
 def regression(windows, target, parents):
     """Weights in the data's units and log evidence plus prior, from windows of four rows, the last one the present."""
     now = windows[3::4, target]

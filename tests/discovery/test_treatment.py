@@ -163,3 +163,14 @@ def test_everything_at_once_and_in_order(task):
 def test_settings_that_do_not_exist_are_refused(task, settings, named):
     with pytest.raises(ConfigError, match=named):
         CausalDiscovery(2, **settings).check(task.frame)
+
+
+def test_interventions_are_in_the_users_units(task, found):
+    """Realizations change no units; seasons do."""
+    halves = [task.frame.iloc[:200], task.frame.iloc[200:].reset_index(drop=True)]
+    together = discover(halves, 2, functions="linear")
+    assert np.isfinite(together.intervene({"x0": 1.0}, 3, samples=5, start=halves[0]).effect.to_numpy()).all()
+    with pytest.raises(DataError, match="several realizations"):
+        together.intervene({"x0": 1.0}, 3, samples=5, start=halves)
+    with pytest.raises(DataError, match="seasons"):
+        found.intervene({"x0": 1.0}, 3)
