@@ -10,9 +10,9 @@ and psi(y) = (nu + 3) y / (nu + y^2), the score of a Student-t over its informat
 
     G <- f G + x x',    r <- f r + psi(left) x,    f = 1 - 1 / memory.
 
-Per row and series one weight is moved, to where a regression on it alone would have it. With `b = r + diag(G) delta`
-and `a = diag(G) + lam`, lam the variance of the column (a prior of one row), that is `b / a`, worth
-`k b^2 / (2 a) - 1/2 log(a / lam) - q` nats, q the log prior odds against a shift of one weight; where this is negative
+In every `STRIDE`th row one weight of every series is moved, to where a regression on it alone would have it. With
+`b = r + diag(G) delta` and `a = diag(G) + lam`, lam the variance of the column (a prior of one row), that is `b / a`,
+worth `k b^2 / (2 a) - 1/2 log(a / lam) - q` nats, q the log prior odds against a shift of one weight; where this is negative
 it is 0. The weight that gains most is moved, and r follows: `r <- r - (change of delta_i) G_i.`. No row is looked at
 twice, and nothing is inverted.
 
@@ -27,6 +27,7 @@ from __future__ import annotations
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -35,6 +36,9 @@ from sostruct.numerics import Numbers
 
 MEMORIES = (60.0, 240.0)
 """Rows from which a challenger is learned."""
+
+STRIDE = 4
+"""Rows from one move of weights to the next: learning costs more than summing, and a few rows later will do."""
 
 PARENTS = 2.0
 """Weights of a series that are expected to shift when any does."""
@@ -77,6 +81,7 @@ def challenged(
     freedom: Float[Array, " series"],
     column: Float[Array, " term"],
     scale: Float[Array, " term"],
+    row: Int[Array, ""],
 ) -> Challenger:
     """Challengers after one more row.
 
@@ -87,9 +92,9 @@ def challenged(
         freedom: of the noise, nu.
         column: the lagged columns x, centered.
         scale: their standard deviation.
+        row: its number; weights are moved in every `STRIDE`th.
     """
-    memory = jnp.asarray(MEMORIES)[:, None, None]
-    decay = 1 - 1 / memory
+    decay = 1 - 1 / jnp.asarray(MEMORIES)[:, None, None]
     shift = jnp.asarray(before.shift)
     left = error - shift @ column
     ratio = (freedom + 1) / 2 * (jnp.log1p(error**2 / (freedom * width)) - jnp.log1p(left**2 / (freedom * width)))
@@ -99,6 +104,22 @@ def challenged(
     psi = (freedom + 3) * left / (freedom + left**2)
     moment = decay * before.moment + psi[..., None] * column
     information = ((freedom + 1) / (freedom + 3))[:, None]
+    moment, shift = jax.lax.cond(
+        row % STRIDE == 0,
+        lambda: _moved(gram, moment, shift, information, scale),
+        lambda: (moment, shift),
+    )
+    return Challenger(gram, moment, shift, evidence, jnp.where(evidence > 0, before.since + 1, 0))
+
+
+def _moved(
+    gram: Float[Array, "memory term term"],
+    moment: Float[Array, "memory series term"],
+    shift: Float[Array, "memory series term"],
+    information: Float[Array, "series 1"],
+    scale: Float[Array, " term"],
+) -> tuple[Float[Array, "memory series term"], Float[Array, "memory series term"]]:
+    """r and delta after the weight of every series that gains most by it has been moved."""
     diagonal = jnp.diagonal(gram, axis1=1, axis2=2)[:, None]
     curvature = diagonal + scale**2
     price = jnp.log(curvature / scale**2) / 2 + math.log(max(len(scale) / PARENTS - 1, 1.0))
@@ -107,15 +128,11 @@ def challenged(
     worth = jnp.maximum(information * best * slope / 2 - price, 0.0)
     present = information * (slope - curvature * shift / 2) * shift - jnp.where(shift != 0, price, 0.0)
     place = jnp.argmax(worth - present, axis=-1)[..., None]
-    chosen = jnp.where(jnp.take_along_axis(worth, place, axis=-1) > 0, jnp.take_along_axis(best, place, axis=-1), 0.0)
+    kept = jnp.take_along_axis(worth, place, axis=-1) > 0
+    chosen = jnp.where(kept, jnp.take_along_axis(best, place, axis=-1), 0.0)
     change = chosen - jnp.take_along_axis(shift, place, axis=-1)
-    return Challenger(
-        gram=gram,
-        moment=moment - change * jnp.take_along_axis(gram, place, axis=1),
-        shift=jnp.where(jnp.arange(len(column)) == place, chosen, shift),
-        evidence=evidence,
-        since=jnp.where(evidence > 0, before.since + 1, 0),
-    )
+    moment = moment - change * jnp.take_along_axis(gram, place, axis=1)
+    return moment, jnp.where(jnp.arange(len(scale)) == place, chosen, shift)
 
 
 def rebased(

@@ -258,9 +258,8 @@ def advance(
         single = jnp.where(watched[:, None], jnp.maximum(before.single + each, 0.0), 0.0)
         total = jnp.where(watched, jnp.maximum(before.total + jnp.sum(every, axis=1), 0.0), 0.0)
         root = jnp.sqrt(square)
-        challenger = challenged(
-            before.challenger, error / root, width, freedom, before.window - held.mean, jnp.asarray(held.scale)
-        )
+        column, scale = before.window - held.mean, jnp.asarray(held.scale)
+        challenger = challenged(before.challenger, error / root, width, freedom, column, scale, jnp.asarray(before.own))
         full = jnp.concatenate([row, before.window])
         after = StreamState(
             count=before.count * forgetting + 1,
