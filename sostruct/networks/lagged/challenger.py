@@ -12,9 +12,9 @@ and psi(y) = (nu + 3) y / (nu + y^2), the score of a Student-t over its informat
 
 In every `STRIDE`th row one weight of every series is moved, to where a regression on it alone would have it. With
 `b = r + diag(G) delta` and `a = diag(G) + lam`, lam the variance of the column (a prior of one row), that is `b / a`,
-worth `k b^2 / (2 a) - 1/2 log(a / lam) - q` nats, q the log prior odds against a shift of one weight; where this is negative
-it is 0. The weight that gains most is moved, and r follows: `r <- r - (change of delta_i) G_i.`. No row is looked at
-twice, and nothing is inverted.
+worth `k b^2 / (2 a) - 1/2 log(a / lam) - q` nats, q the log prior odds against a shift of one weight; where this is
+negative it is 0. The weight that gains most is moved, and r follows: `r <- r - (change of delta_i) G_i.`. No row is
+looked at twice, and nothing is inverted.
 
 A challenger is fixed before the row that it predicts, so whatever it is, the likelihood ratio of that row, challenger
 to model, has the mean 1 under the model, and its cumulative sum `C <- max(0, C + l)` passes `log(3 R M p)` no more
