@@ -23,6 +23,7 @@ from sostruct.networks.lagged.groups import groups
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.settling import settled
 from sostruct.networks.lagged.terms import LinearTerms
+from sostruct.numerics import double_precision
 from sostruct.tasks import SparseVAR
 
 from .reference import design, score, series
@@ -233,3 +234,18 @@ def test_no_epoch_compiles_again_for_a_group():
     before = _epoch._cache_size()
     searched(bare, bare.prepare(difference(5)))
     assert _epoch._cache_size() == before
+
+
+@pytest.mark.parametrize("lags", [1, 3])
+@pytest.mark.parametrize("curved", [False, True])
+def test_targets_in_chunks_have_the_numbers_of_all_at_once(monkeypatch, lags, curved):
+    """Large systems go chunk by chunk, also where nothing couples lags: one lag, or terms of several columns."""
+    values = series(4, 3, 90)
+    network = LaggedNetwork.bare(NAMES, lags, terms=CurvedTerms.fitted(NAMES, lags, values) if curved else None)
+    data = network.prepare(values)
+    with double_precision():
+        _, whole = network.packed.epoch(data, key=KEY)
+        monkeypatch.setattr("sostruct.networks.lagged.packed._CHUNK_ELEMENTS", 1)
+        _, parts = network.packed.epoch(data, key=KEY)
+    assert (whole.gains.couplings is None) == (curved or lags == 1)
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9), whole, parts)

@@ -72,7 +72,8 @@ class _Prices:
         self.rss = (np.asarray(signals.count) / np.asarray(signals.precision))[:, None]
         self.absent = np.isfinite(np.asarray(gains.add))
         self.schur, self.moment = np.asarray(gains.schur), np.asarray(gains.residual_moment)
-        self.couplings = np.asarray(gains.couplings)
+        none = np.zeros((len(self.schur), 0))
+        self.couplings = none if gains.couplings is None else np.asarray(gains.couplings)
         self.entry = np.log(np.asarray(packed.ridge)) / 2 + np.asarray(packed.prior.log_odds)
 
     def _distances(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Table]]:

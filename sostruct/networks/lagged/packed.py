@@ -42,7 +42,8 @@ class LaggedGains(AbstractGains):
         replacement: the replacing term [target, slot].
         schur: Schur complement d of each column given the active ones [target, column].
         residual_moment: residual moment r of each column; an absent one would enter with weight r / d [target, column].
-        couplings: Schur complements between the lags of each variable (`prices.couplings`) [target, pair].
+        couplings: Schur complements between the lags of each variable (`prices.couplings`) [target, pair]; None where there
+            are none.
         reducible: nats of the best of them, floored at 0 [target].
     """
 
@@ -52,7 +53,7 @@ class LaggedGains(AbstractGains):
     replacement: Int[Array, "target slot"]
     schur: Float[Array, "target column"]
     residual_moment: Float[Array, "target column"]
-    couplings: Float[Array, "target pair"]
+    couplings: Float[Array, "target pair"] | None
     reducible: Float[Array, " target"]
 
 
@@ -152,7 +153,7 @@ class _Outcome(eqx.Module):
     inverse: Float[Array, "*target slot slot"]
     schur: Float[Array, "*target column"]
     residual_moment: Float[Array, "*target column"]
-    couplings: Float[Array, "*target pair"]
+    couplings: Float[Array, "*target pair"] | None
     rss: Float[Array, "*target"]
     likelihood: Float[Array, "*target"]
     structure: Float[Array, "*target"]

@@ -136,8 +136,9 @@ def price(
 
 def couplings(
     fit: Factorization, gram: Float[Numbers, "column column"], variables: int, layout: Layout
-) -> Float[Array, " pair"]:
-    """Schur complements between the lags of each variable, `G_jk - G_jS W_k`; none where terms have several columns.
+) -> Float[Array, " pair"] | None:
+    """Schur complements between the lags of each variable, `G_jk - G_jS W_k`; None where there is one lag, or terms have
+    several columns.
 
     Columns go lag by lag, so those whose lags are a distance apart are on a diagonal of G: pairs (k, k + shift) by
     ascending shift, a multiple of the number of variables, then by k.
@@ -148,7 +149,7 @@ def couplings(
         jnp.diagonal(gram, offset=shift) - jnp.sum(rows[:, : size - shift] * other[:, shift:], axis=0)
         for shift in range(variables, size, variables)
     ]
-    return jnp.concatenate([jnp.zeros(0, rows.dtype), *found])
+    return jnp.concatenate(found) if found else None
 
 
 def structure(fit: Factorization, prior: TargetPrior, layout: Layout) -> Float[Array, ""]:
