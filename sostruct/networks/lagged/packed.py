@@ -42,8 +42,8 @@ class LaggedGains(AbstractGains):
         replacement: the replacing term [target, slot].
         schur: Schur complement d of each column given the active ones [target, column].
         residual_moment: residual moment r of each column; an absent one would enter with weight r / d [target, column].
-        couplings: Schur complements between the lags of each variable (`prices.couplings`) [target, pair]; None where there
-            are none.
+        couplings: Schur complements between the lags of each variable (`prices.couplings`) [target, pair]; None where
+            there are none.
         reducible: nats of the best of them, floored at 0 [target].
     """
 

@@ -137,8 +137,8 @@ def price(
 def couplings(
     fit: Factorization, gram: Float[Numbers, "column column"], variables: int, layout: Layout
 ) -> Float[Array, " pair"] | None:
-    """Schur complements between the lags of each variable, `G_jk - G_jS W_k`; None where there is one lag, or terms have
-    several columns.
+    """Schur complements between the lags of each variable, `G_jk - G_jS W_k`; None where there is one lag, or terms
+    have several columns.
 
     Columns go lag by lag, so those whose lags are a distance apart are on a diagonal of G: pairs (k, k + shift) by
     ascending shift, a multiple of the number of variables, then by k.
