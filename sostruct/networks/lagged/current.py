@@ -1,32 +1,25 @@
 r"""The model of a stream at a row count: parent sets searched and regressions solved, from moments, in one program.
 
 A stream predicts every row, so it needs a graph long before anybody asks for one, and refits at row counts that grow
-geometrically. Every epoch of a batch search goes through the host, where edits and topologies live; here all of a refit
-is one compiled loop over the same factorization (`evidence.py`) and the same prices (`prices.py`), started at the
-parent sets of the last refit. Terms stay ascending in their slots, as everywhere. Sets with no slot left grow no
-further: this model is for prediction, and the graph that is reported is searched without such a limit.
+geometrically. Each refit is one compiled search (`ascent.py`), started at the parent sets of the last refit. Sets with
+no slot left grow no further: this model is for prediction, and the graph that is reported is searched without such a
+limit.
 """
 
 from __future__ import annotations
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
-from sostruct.networks.lagged.evidence import TargetPrior, factorize
+from sostruct.networks.lagged.ascent import ascended
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.packed import PackedLagged
-from sostruct.networks.lagged.prices import Layout, price
 from sostruct.networks.lagged.streaming import Model
-from sostruct.numerics import Numbers, double_precision
+from sostruct.numerics import Numbers
 
 SLOTS = 16
 """Most parents of a series in the model of a stream, unless more are required."""
-
-_LEAST = 1e-6
-_MOST_EDITS = 200
 
 
 class Sets(eqx.Module):
@@ -57,14 +50,6 @@ class Refit(eqx.Module):
         return np.asarray(self.rest / max(float(self.model.count) - 2, 1.0))
 
 
-class _Parts(eqx.Module):
-    """What one target is searched with; stacked over targets."""
-
-    cross: Float[Numbers, "*series term"]
-    power: Float[Numbers, "*series"]
-    prior: TargetPrior
-
-
 def starting_sets(packed: PackedLagged) -> Sets:
     """The sets of a network, with room to grow."""
     extra = max(SLOTS - packed.mask.shape[1], 0)
@@ -80,27 +65,24 @@ def refitted(packed: PackedLagged, data: LaggedData, sets: Sets) -> Refit:
         data: standardized statistics; their means are those of the rows that the model will see.
         sets: where the search begins.
     """
-    layout = Layout(packed.ridge.shape[0])
-    with double_precision():
-        parts = _Parts(jnp.asarray(data.cross), jnp.asarray(data.power), packed.prior)
-        result = _search(data.gram, data.count, packed.ridge, packed.cause, parts, sets, layout)
-    found, weight, inverse, rss, penalty = jax.tree.map(np.asarray, result)
+    ends = ascended(packed, [data], np.asarray(sets.active)[None], np.asarray(sets.mask)[None])
+    found = Sets(ends.active[0], ends.mask[0])
     scale, mean = np.asarray(data.term_scale), np.asarray(data.term_mean)
     own = np.asarray(data.target_scale)
     dense = np.zeros((len(own), len(scale)))
     series = np.nonzero(found.mask)[0]
     columns = found.active[found.mask]
-    dense[series, columns] = weight[found.mask] * own[series] / scale[columns]
+    dense[series, columns] = ends.weight[0][found.mask] * own[series] / scale[columns]
     model = Model(
         weight=dense,
         intercept=np.asarray(data.target_mean) - dense @ mean,
         active=found.active,
-        inverse=inverse,
+        inverse=ends.inverse[0],
         mean=mean,
         scale=scale,
         count=np.asarray(float(data.count)),
     )
-    return Refit(found, model, own**2 * rss, penalty)
+    return Refit(found, model, own**2 * ends.rss[0], ends.penalty[0])
 
 
 def evidence_for_change(whole: Refit, parts: tuple[Refit, Refit]) -> Float[Numbers, " series"]:
@@ -116,54 +98,3 @@ def evidence_for_change(whole: Refit, parts: tuple[Refit, Refit]) -> Float[Numbe
     errors = np.log((parts[0].rest + parts[1].rest) / whole.rest)
     intercept = np.log(count[1] * count[2] / count[0])
     return np.asarray(parts[0].penalty + parts[1].penalty - whole.penalty - (count[0] * errors + intercept) / 2)
-
-
-@eqx.filter_jit
-def _search(
-    gram: Float[Numbers, "term term"],
-    count: Float[Numbers, ""],
-    ridge: Float[Numbers, " term"],
-    cause: Int[Numbers, " term"],
-    parts: _Parts,
-    sets: Sets,
-    layout: Layout,
-) -> tuple[
-    Sets,
-    Float[Array, "series slot"],
-    Float[Array, "series slot slot"],
-    Float[Array, " series"],
-    Float[Array, " series"],
-]:
-    gram, count, ridge, cause = (jnp.asarray(part) for part in (gram, count, ridge, cause))
-
-    def improved(own: _Parts, active: Int[Array, " slot"], mask: Bool[Array, " slot"]) -> tuple[Array, Array, Array]:
-        fit = factorize(gram, own.cross, own.power, ridge, active, mask)
-        gains = price(fit, count, gram, ridge, cause, own.prior, layout)
-        add = jnp.where(jnp.all(mask), -jnp.inf, gains.add)
-        nats = jnp.stack([jnp.max(add), jnp.max(gains.prune), jnp.max(gains.rewire)])
-        kind = jnp.argmax(nats)
-        leaves, swapped = jnp.argmax(gains.prune), jnp.argmax(gains.rewire)
-        slot = jnp.where(kind == 0, jnp.argmin(mask), jnp.where(kind == 1, leaves, swapped))
-        enters = jnp.where(kind == 0, jnp.argmax(add), gains.replacement[swapped])
-        gained = nats[kind] > _LEAST
-        new_active = jnp.where(gained, active.at[slot].set(enters), active)
-        new_mask = jnp.where(gained, mask.at[slot].set(kind != 1), mask)
-        order = jnp.argsort(jnp.where(new_mask, new_active, layout.columns))
-        return jnp.where(new_mask, new_active, 0)[order], new_mask[order], gained
-
-    def epoch(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        active, mask, _, number = carry
-        active, mask, gained = jax.vmap(improved)(parts, active, mask)
-        return active, mask, jnp.any(gained), number + 1
-
-    def going(carry: tuple[Array, Array, Array, Array]) -> Array:
-        return carry[2] & (carry[3] < _MOST_EDITS)
-
-    started = jnp.asarray(sets.active), jnp.asarray(sets.mask), jnp.asarray(True), jnp.zeros((), jnp.int64)
-    active, mask, _, _ = jax.lax.while_loop(going, epoch, started)
-    fit = jax.vmap(lambda own, active, mask: factorize(gram, own.cross, own.power, ridge, active, mask))(
-        parts, active, mask
-    )
-    each = jnp.log(ridge[active]) / 2 + jnp.take_along_axis(jnp.asarray(parts.prior.log_odds), active, axis=1)
-    penalty = jnp.sum(jnp.where(mask, each, 0.0), axis=1) - fit.half_log_determinant
-    return Sets(active, mask), jnp.where(mask, fit.weight, 0.0), fit.inverse, fit.rss, penalty
