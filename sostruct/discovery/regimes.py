@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.networks.lagged.current import Sets
-from sostruct.networks.lagged.moments import Moments
+from sostruct.networks.lagged.moments import LaggedData, Moments, standardized
 from sostruct.networks.lagged.streaming import Model, Noise, chosen_noise, expected_square, log_density, log_ratio
 from sostruct.numerics import double_precision
 
@@ -83,6 +83,15 @@ def faded(moments: Moments, factor: float) -> Moments:
     return Moments(
         factor * moments.count, factor * moments.first, factor * moments.second, moments.offset, moments.max_lag
     )
+
+
+def statistics(moments: Moments) -> LaggedData | None:
+    """Standardized statistics; None while a column does not vary."""
+    mean = moments.first / moments.count
+    square = np.diag(moments.second) / moments.count
+    if not (square - mean**2 > 1e-12 * np.maximum(square, 1e-300)).all():
+        return None
+    return standardized(moments)
 
 
 def recognized(model: Model, noise: Noise, rows: Table, max_lag: int) -> float | None:

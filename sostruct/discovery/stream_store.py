@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.discovery.regimes import Kept
-from sostruct.discovery.streamed import Alarm, Return
+from sostruct.discovery.streamed import Alarm, Dropped, Return
 from sostruct.errors import RunError
 from sostruct.graph import write_atomically
 from sostruct.networks.lagged.moments import Moments
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 PLAN = "stream.json"
 
 _SCHEMA = 1
-_PLAIN = ("seen", "blind", "number", "start", "numbers", "fitted", "next_fit", "asked")
+_PRESENT = ("seen", "blind", "number", "start", "fitted", "next_fit")
+_ENGINE = ("numbers", "asked")
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -45,19 +46,22 @@ def save(stream: StreamingDiscovery, folder: Path) -> None:
     plan: dict[str, Any] = {"schema": _SCHEMA, "settings": stream.settings, "variables": None}
     arrays: Arrays = {}
     if engine is not None:
-        plan["variables"] = list(engine.network.terms.variables)
-        plan |= {name: getattr(engine, name) for name in _PLAIN} | {"base": engine.oldest}
-        plan["stretches"] = [list(part) for part in engine.stretches]
+        present = engine.present
+        plan["variables"] = list(present.network.terms.variables)
+        plan |= {name: getattr(present, name) for name in _PRESENT} | {"base": present.oldest}
+        plan |= {name: getattr(engine, name) for name in _ENGINE}
+        plan["stretches"] = [list(part) for part in present.stretches]
         plan["alarms"] = [asdict(alarm) for alarm in engine.alarms]
         plan["returns"] = [asdict(entry) for entry in engine.returns]
         plan["library"] = [
             {"number": kept.number, "stretches": [list(part) for part in kept.stretches], "own": kept.own}
             for kept in engine.library.values()
         ]
+        plan["dropped"] = [asdict(entry) for entry in engine.dropped]
         if stream.offset is not None:
             arrays["offset"] = stream.offset
-        arrays |= {"rows": engine.between(engine.oldest, engine.seen), "gone": engine.gone}
-        for name, tree in (("state", engine.state), ("model", engine.model), ("sets", engine.sets)):
+        arrays |= {"rows": present.between(present.oldest, present.seen), "gone": present.gone}
+        for name, tree in (("state", present.state), ("model", present.model), ("sets", present.sets)):
             arrays |= _leaves(name, tree)
         for kept in engine.library.values():
             moments, mark = kept.moments, f"kept{kept.number}"
@@ -113,18 +117,21 @@ def load(folder: Path) -> StreamingDiscovery:
 def _fill(stream: StreamingDiscovery, plan: dict[str, Any], arrays: Arrays) -> None:
     engine = stream.engine
     assert engine is not None
-    for name in _PLAIN:
-        setattr(engine, name, plan[name])
-    engine.base = plan["base"]
-    engine.stretches = _pairs(plan["stretches"])
+    present = engine.present
+    for owner, names in ((present, _PRESENT), (engine, _ENGINE)):
+        for name in names:
+            setattr(owner, name, plan[name])
+    present.base = plan["base"]
+    present.stretches = _pairs(plan["stretches"])
     engine.alarms = [Alarm(**{**alarm, "nodes": tuple(alarm["nodes"])}) for alarm in plan["alarms"]]
     engine.returns = [Return(**entry) for entry in plan["returns"]]
-    engine.rows, engine.room, engine.gone = arrays["rows"], len(arrays["rows"]), arrays["gone"]
+    engine.dropped = [Dropped(one["number"], _pairs(one["stretches"])) for one in plan.get("dropped", ())]
+    present.rows, present.room, present.gone = arrays["rows"], len(arrays["rows"]), arrays["gone"]
     stream.offset = arrays.get("offset")
-    noise, sets = engine.state.noise, engine.sets
-    engine.state = _tree("state", engine.state, arrays)
-    engine.model = _tree("model", engine.model, arrays)
-    engine.sets = _tree("sets", engine.sets, arrays)
+    noise, sets = present.state.noise, present.sets
+    present.state = _tree("state", present.state, arrays)
+    present.model = _tree("model", present.model, arrays)
+    present.sets = _tree("sets", present.sets, arrays)
     for entry in plan["library"]:
         mark = f"kept{entry['number']}"
         first, second = arrays[f"{mark}_first"], arrays[f"{mark}_second"]
@@ -132,7 +139,7 @@ def _fill(stream: StreamingDiscovery, plan: dict[str, Any], arrays: Arrays) -> N
             number=entry["number"],
             stretches=_pairs(entry["stretches"]),
             moments=Moments(
-                float(arrays[f"{mark}_count"]), first, second, np.zeros(engine.rows.shape[1]), engine.max_lag
+                float(arrays[f"{mark}_count"]), first, second, np.zeros(present.rows.shape[1]), present.max_lag
             ),
             own=entry["own"],
             noise=_tree(f"{mark}_noise", noise, arrays),

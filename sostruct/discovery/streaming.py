@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from sostruct.control.history import SignalHistory
 from sostruct.discovery.posterior import Posterior
-from sostruct.discovery.regimes import Kept
+from sostruct.discovery.present import Present
+from sostruct.discovery.regimes import Kept, statistics
 from sostruct.discovery.result import Discovery
 from sostruct.discovery.streamed import Alarm, Return, Streamed
 from sostruct.errors import ConfigError, DataError
@@ -42,6 +43,7 @@ class Update:
         regime: number of the regime after it.
         alarms: changes of the system that it raised.
         returns: regimes that it showed to be back.
+        dropped: numbers of earlier regimes that are no longer kept, because more than `most_regimes` are over.
     """
 
     first_row: int
@@ -49,6 +51,7 @@ class Update:
     regime: int
     alarms: tuple[Alarm, ...]
     returns: tuple[Return, ...]
+    dropped: tuple[int, ...] = ()
 
 
 @final
@@ -67,6 +70,8 @@ class StreamingDiscovery:
             false alarm; None for no alarms. Larger is safer and later: delays grow with its logarithm.
         remembered: most rows from before an alarm with which the new regime begins; those since the estimated change
             point, if they are fewer, but never fewer than 10 + max_lag.
+        most_regimes: how many earlier regimes are kept, each with the sums of all pairs of lagged series; of more, the
+            one that was there least recently is dropped, and would not be recognized. None: all, for ever.
         keep: whether all rows of the present regime are kept, so that any may be deleted; else about the last
             `remembered`, and memory is bounded.
     """
@@ -83,6 +88,7 @@ class StreamingDiscovery:
         half_life: float | None = None,
         rows_per_false_alarm: float | None = 100_000.0,
         remembered: int = 200,
+        most_regimes: int | None = 50,
         keep: bool = True,
         contemporaneous: bool = True,
         probabilities: bool = True,
@@ -97,6 +103,7 @@ class StreamingDiscovery:
             "half_life": half_life,
             "rows_per_false_alarm": rows_per_false_alarm,
             "remembered": remembered,
+            "most_regimes": most_regimes,
             "keep": keep,
             "contemporaneous": contemporaneous,
             "probabilities": probabilities,
@@ -117,6 +124,13 @@ class StreamingDiscovery:
             raise ConfigError(
                 f"Cannot remember {remembered!r} rows. This is because it is a whole number, at least 1. Try 200."
             )
+        if most_regimes is not None and (
+            isinstance(most_regimes, bool) or not isinstance(most_regimes, int) or most_regimes < 1
+        ):
+            raise ConfigError(
+                f"Cannot keep {most_regimes!r} regimes. This is because it is a whole number, at least 1. Try 50, or "
+                "None to keep all."
+            )
         self.engine: Streamed | None = None
         self.offset: NDArray[np.float64] | None = None
         self._found: Discovery | None = None
@@ -135,13 +149,21 @@ class StreamingDiscovery:
         """
         values = self._values(chunk)
         engine = self._engine()
-        first, alarms, returns = engine.seen, len(engine.alarms), len(engine.returns)
+        first, alarms, returns = engine.present.seen, len(engine.alarms), len(engine.returns)
+        dropped = len(engine.dropped)
         if len(values):
             if self.offset is None:
                 self.offset = values[0].copy()
             engine.take(values - self.offset)
             self._found = None
-        return Update(first, len(values), engine.number, tuple(engine.alarms[alarms:]), tuple(engine.returns[returns:]))
+        return Update(
+            first_row=first,
+            rows=len(values),
+            regime=engine.present.number,
+            alarms=tuple(engine.alarms[alarms:]),
+            returns=tuple(engine.returns[returns:]),
+            dropped=tuple(entry.number for entry in engine.dropped[dropped:]),
+        )
 
     def forget(self, first_row: int, last_row: int) -> None:
         """Deletes rows of the present regime from all that is known of it, exactly.
@@ -156,12 +178,12 @@ class StreamingDiscovery:
             DataError: rows that were never seen, belong to an earlier regime, or are kept no longer.
         """
         engine = self._engine()
-        oldest = engine.oldest
-        if not oldest <= first_row <= last_row < engine.seen:
+        oldest, seen = engine.present.oldest, engine.present.seen
+        if not oldest <= first_row <= last_row < seen:
             reason = (
-                f"the stream has seen {engine.seen} rows"
-                if last_row >= engine.seen or engine.seen == 0
-                else f"only rows {oldest} to {engine.seen - 1} of the present regime are kept"
+                f"the stream has seen {seen} rows"
+                if last_row >= seen or seen == 0
+                else f"only rows {oldest} to {seen - 1} of the present regime are kept"
             )
             raise DataError(
                 f"Cannot forget rows {first_row} to {last_row}. This is because {reason}, counted from 0. Try a first "
@@ -178,7 +200,7 @@ class StreamingDiscovery:
             DataError: fewer than 10 + max_lag rows with a past, or a series that does not vary in them.
         """
         if self._found is None:
-            self._found = self._searched(self._engine().moments(), int(self._engine().state.own))
+            self._found = self._searched(self._engine().present.moments(), int(self._engine().present.state.own))
         return self._found
 
     @property
@@ -194,7 +216,7 @@ class StreamingDiscovery:
     @property
     def rows(self) -> int:
         """How many rows have been seen."""
-        return 0 if self.engine is None else self.engine.seen
+        return 0 if self.engine is None else self.engine.present.seen
 
     @property
     def alarms(self) -> pd.DataFrame:
@@ -208,29 +230,35 @@ class StreamingDiscovery:
 
     @property
     def regimes(self) -> pd.DataFrame:
-        """Every regime that is known, by stretches: `regime`, `first_row`, `last_row`, `present`."""
-        engine = self._engine()
-        rows = [
-            (kept.number, first, end - 1, False) for kept in engine.library.values() for first, end in kept.stretches
-        ]
-        rows += [(engine.number, first, end - 1, False) for first, end in engine.stretches]
-        rows.append((engine.number, engine.start, engine.seen - 1, True))
+        """Every regime, by stretches: `regime`, `first_row`, `last_row`, `present`, and whether it is `kept`: of one
+        that is not, because more than `most_regimes` are over, nothing else is known."""
+        engine, present = self._engine(), self._engine().present
+        over = [(one.number, one.stretches, True) for one in engine.library.values()]
+        over += [(one.number, one.stretches, False) for one in engine.dropped]
+        over.append((present.number, present.stretches, True))
+        rows = [(number, first, end - 1, False, kept) for number, parts, kept in over for first, end in parts]
+        rows.append((present.number, present.start, present.seen - 1, True, True))
         rows.sort(key=lambda row: row[1])
-        return pd.DataFrame(rows, columns=["regime", "first_row", "last_row", "present"])
+        return pd.DataFrame(rows, columns=["regime", "first_row", "last_row", "present", "kept"])
 
     def regime(self, number: int) -> Discovery:
         """What was found in a regime, by its number.
 
         Raises:
-            ConfigError: there is none of that number.
+            ConfigError: there is none of that number, or it is no longer kept (`most_regimes`).
             DataError: as `found`, of the present one.
         """
         engine = self._engine()
-        if number == engine.number:
+        if number == engine.present.number:
             return self.found
         kept: Kept | None = engine.library.get(number)
         if kept is None:
-            known = listed(str(one) for one in sorted({*engine.library, engine.number}))
+            known = listed(str(one) for one in sorted({*engine.library, engine.present.number}))
+            if number in {one.number for one in engine.dropped}:
+                raise ConfigError(
+                    f"Cannot show regime {number!r}. This is because most_regimes={self.settings['most_regimes']} has "
+                    f"dropped it; the stream knows the regimes {known}. Try a larger most_regimes."
+                )
             raise ConfigError(
                 f"Cannot show regime {number!r}. This is because the stream knows the regimes {known}. Try one of them."
             )
@@ -268,9 +296,8 @@ class StreamingDiscovery:
         for name in ("forbidden", "required"):
             chosen[name] = [tuple(edge) for edge in chosen[name]]
         network = LaggedNetwork.bare(names, lags, **chosen)
-        self.engine = Streamed(
-            network, lags, own["half_life"], own["rows_per_false_alarm"], own["remembered"], own["keep"]
-        )
+        present = Present(network, lags, own["half_life"], own["remembered"], own["keep"])
+        self.engine = Streamed(present, own["rows_per_false_alarm"], own["most_regimes"])
         return self.engine
 
     def _engine(self) -> Streamed:
@@ -290,7 +317,7 @@ class StreamingDiscovery:
                 "columns of series. Try `row[None, :]` for a single row."
             )
         names = series_names(array.shape[1]) if frame is None else check_names(frame.columns)
-        known = None if self.engine is None else self.engine.network.terms.variables
+        known = None if self.engine is None else self.engine.present.network.terms.variables
         if known is not None and frame is None and len(names) != len(known):
             raise DataError(
                 f"Cannot observe a chunk of {len(names)} columns. This is because the stream has {len(known)} series. "
@@ -321,20 +348,20 @@ class StreamingDiscovery:
 
     def _searched(self, moments: Moments, own: int) -> Discovery:
         """What a batch search finds from moments."""
-        engine = self._engine()
-        if own < engine.fewest:
+        present = self._engine().present
+        if own < present.fewest:
             raise DataError(
-                f"Cannot search a graph in {own} rows with a past. This is because {engine.fewest} are needed: 10 + "
+                f"Cannot search a graph in {own} rows with a past. This is because {present.fewest} are needed: 10 + "
                 "max_lag. Try again when more have come in."
             )
-        if engine.data(moments) is None:
+        if statistics(moments) is None:
             raise DataError(
                 "Cannot search a graph. This is because a series has not varied so far. Try again when it has, or "
                 "leave it out."
             )
         assert self.offset is not None
         data = standardized(Moments(moments.count, moments.first, moments.second, self.offset, moments.max_lag))
-        network, signals = searched(engine.network, data)
+        network, signals = searched(present.network, data)
         posterior = Posterior.of(
             network,
             data,
@@ -343,12 +370,13 @@ class StreamingDiscovery:
             contemporaneous=self.settings["contemporaneous"],
             seed=self.settings["seed"],
         )
-        return Discovery(posterior, Journal(engine.network.topology), SignalHistory(), True)
+        return Discovery(posterior, Journal(present.network.topology), SignalHistory(), True)
 
     def __repr__(self) -> str:
         if self.engine is None:
             return "StreamingDiscovery: no rows yet"
+        present = self.engine.present
         return (
-            f"StreamingDiscovery: {self.rows} rows of {len(self.engine.network.terms.variables)} series, regime "
-            f"{self.engine.number} since row {self.engine.start}, {len(self.engine.alarms)} alarms"
+            f"StreamingDiscovery: {self.rows} rows of {len(present.network.terms.variables)} series, regime "
+            f"{present.number} since row {present.start}, {len(self.engine.alarms)} alarms"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +19,12 @@ ONE = Links(
 )
 OTHER = Links(
     *map(np.array, ([0, 1, 2, 3, 3, 2], [0, 1, 2, 3, 0, 1], [1, 1, 1, 1, 1, 2], [-0.4, 0.3, 0.3, -0.4, 0.9, -0.9]))
+)
+THIRD = Links(
+    *map(np.array, ([0, 1, 2, 3, 1, 3], [0, 1, 2, 3, 0, 2], [1, 1, 1, 1, 1, 1], [0.3, -0.4, -0.4, 0.3, 0.9, -0.9]))
+)
+FOURTH = Links(
+    *map(np.array, ([0, 1, 2, 3, 2, 0], [0, 1, 2, 3, 0, 3], [1, 1, 1, 1, 2, 1], [0.3, 0.3, 0.3, 0.3, -0.9, 1.0]))
 )
 
 
@@ -122,7 +130,7 @@ def test_deletion_is_a_refit_without_the_rows(plain, half_life):
     for row, own in zip(left, weight, strict=True):
         part = weighted(centered[row - 3 : row + 1], 3, np.array([own]))
         first, second = first + part.first, second + part.second
-    found = stream.engine.moments()
+    found = stream.engine.present.moments()
     np.testing.assert_allclose(found.count, weight.sum(), rtol=1e-10)
     np.testing.assert_allclose(found.first, first, atol=1e-8)
     np.testing.assert_allclose(found.second, second, rtol=1e-10, atol=1e-8)
@@ -149,6 +157,50 @@ def test_a_saved_stream_goes_on_bit_for_bit(changing, tmp_path):
         pd.testing.assert_frame_equal(again.found.scores, through.found.scores, rtol=0, atol=0)
 
 
+def test_regimes_beyond_the_bound_are_dropped_and_said_to_be(changing, tmp_path):
+    stream = StreamingDiscovery(NAMES, most_regimes=1)
+    updates = [stream.observe(changing[start : start + 50]) for start in range(0, 900, 50)]
+    assert [number for update in updates for number in update.dropped] == [0]
+    assert sum(len(update.returns) for update in updates) == 0
+    assert list(stream.engine.library) == [1]
+    first, second = (fed(changing[:450], 50).alarms["change"][0], stream.alarms["change"][1])
+    table = stream.regimes
+    assert table["regime"].tolist() == [0, 1, 2]
+    assert table["kept"].tolist() == [False, True, True]
+    assert table["first_row"].tolist() == [3, first, second]
+    assert table["last_row"].tolist() == [first - 1, second - 1, 899]
+    with pytest.raises(ss.ConfigError, match=r"regime 0.*most_regimes=1.*'1', '2'.*larger"):
+        stream.regime(0)
+    stream.save(tmp_path)
+    again = StreamingDiscovery.load(tmp_path)
+    pd.testing.assert_frame_equal(again.regimes, table)
+    assert again.settings["most_regimes"] == 1
+
+
+def test_what_was_there_last_is_kept():
+    values = rows((ONE, 300), (OTHER, 300), (ONE, 300), (THIRD, 300), (FOURTH, 300), seed=1)
+    stream, free = fed(values, 100, most_regimes=2), fed(values, 100, most_regimes=None)
+    assert free.regimes["regime"].tolist() == stream.regimes["regime"].tolist() == [0, 1, 0, 3, 4]
+    assert [entry.number for entry in stream.engine.dropped] == [1]
+    assert sorted(stream.engine.library) == [0, 3]
+    assert stream.regimes["kept"].tolist() == [True, False, True, True, True]
+    assert sorted(free.engine.library) == [0, 1, 3]
+    assert free.regimes["kept"].all()
+    pd.testing.assert_frame_equal(stream.found.scores, free.found.scores, rtol=0, atol=0)
+
+
+def test_streams_saved_before_there_was_a_bound_load(changing, tmp_path):
+    fed(changing[:700], 100).save(tmp_path)
+    plan = json.loads((tmp_path / "stream.json").read_text())
+    del plan["settings"]["most_regimes"], plan["dropped"]
+    (tmp_path / "stream.json").write_text(json.dumps(plan))
+    again, through = StreamingDiscovery.load(tmp_path), fed(changing, 100)
+    again.observe(changing[700:])
+    assert again.settings["most_regimes"] == 50
+    pd.testing.assert_frame_equal(again.regimes, through.regimes)
+    pd.testing.assert_frame_equal(again.found.scores, through.found.scores, rtol=0, atol=0)
+
+
 def test_a_stream_without_rows_is_saved_too(tmp_path):
     StreamingDiscovery(max_lag=2).save(tmp_path)
     assert StreamingDiscovery.load(tmp_path).settings["max_lag"] == 2
@@ -168,7 +220,7 @@ def test_damaged_files_are_refused(plain, tmp_path):
 def test_memory_is_bounded_where_rows_are_not_kept():
     long = simulate(ONE, np.random.default_rng(0).standard_normal((3000, 4)))
     stream = fed(long, 100, keep=False, remembered=60)
-    assert len(stream.engine.rows) <= 512
+    assert len(stream.engine.present.rows) <= 512
     kept = fed(long, 100, remembered=60)
     pd.testing.assert_frame_equal(stream.found.scores, kept.found.scores, rtol=0, atol=0)
     stream.forget(2990, 2999)
@@ -219,7 +271,15 @@ def test_questions_that_have_no_answer_are_refused(plain):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"half_life": 5.0}, {"rows_per_false_alarm": 0.5}, {"remembered": 0}, {"max_lag": 0}, {"ridge": -1.0}]
+    "settings",
+    [
+        {"half_life": 5.0},
+        {"rows_per_false_alarm": 0.5},
+        {"remembered": 0},
+        {"most_regimes": 0},
+        {"max_lag": 0},
+        {"ridge": -1.0},
+    ],
 )
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ss.ConfigError, match="Cannot"):
