@@ -5,6 +5,10 @@ A series that is held forgets its own mechanism: nothing acts on it any more, it
 noise, once with the series held and once without (or held at other values), so the difference is the effect of holding
 them and nothing else.
 
+Series that were treated before the search are held, simulated and told in the user's units: a value is put on the scale
+of the mechanisms at the step at which it is held, and every course is put back by itself. The phase of a season is that
+of the rows to go on from.
+
 The answer is as good as the graph: it takes every edge in it for a cause, and no other.
 """
 
@@ -20,8 +24,9 @@ from numpy.typing import NDArray
 
 from sostruct.discovery.forecast import next_index, series_like
 from sostruct.discovery.posterior import Posterior
-from sostruct.discovery.simulation import Mechanisms, WithinStep, followed
+from sostruct.discovery.simulation import Mechanisms, WithinStep, followed, residuals
 from sostruct.errors import ConfigError, DataError
+from sostruct.tasks.adapters import realizations
 from sostruct.tasks.base import listed
 
 if TYPE_CHECKING:
@@ -32,6 +37,9 @@ INTERVAL = (0.05, 0.95)
 
 FAR = 4.0
 """Standard deviations from its mean beyond which a series was hardly ever seen."""
+
+_FEWEST = 10
+"""Residuals to draw noise from."""
 
 Table = NDArray[np.float64]
 
@@ -86,6 +94,7 @@ def intervene(
     *,
     against: Mapping[str, Any] | None = None,
     start: pd.DataFrame | Any = None,
+    noise: pd.DataFrame | Any = None,
     samples: int = 500,
     seed: int = 0,
 ) -> Intervention:
@@ -94,7 +103,7 @@ def intervene(
     Args:
         posterior: the mechanisms.
         pairs: pairs that are linked within the step without being a mechanism (`WithinStep.of`).
-        values, steps, against, start, samples, seed: as of `Discovery.intervene`.
+        values, steps, against, start, noise, samples, seed: as of `Discovery.intervene`.
 
     Raises:
         ConfigError, DataError: as of `Discovery.intervene`.
@@ -105,6 +114,12 @@ def intervene(
     center, spread = _seen(posterior)
     index: pd.Index = pd.RangeIndex(1, steps + 1, name="step")
     rows = np.tile(center, (posterior.max_lag, 1))
+    treatment, ahead = posterior.treatment, np.arange(1.0, steps + 1)
+    if start is None and treatment.season is not None:
+        raise DataError(
+            "Cannot intervene without rows to start from. This is because a season was taken off these series, and "
+            "their values depend on when they are held. Try start=frame: the rows to go on from."
+        )
     if start is not None:
         frame = series_like(start, posterior.variables)
         if isinstance(frame.index, pd.MultiIndex):
@@ -117,19 +132,22 @@ def intervene(
                 f"Cannot go on from {len(frame)} rows. This is because the graph looks back {posterior.max_lag} rows. "
                 f"Try at least {posterior.max_lag}, or no start: the means of the series."
             )
-        rows, index = frame.to_numpy(np.float64)[-posterior.max_lag :], next_index(frame.index, steps)
+        rows, index = treatment.applied(frame).to_numpy()[-posterior.max_lag :], next_index(frame.index, steps)
+        ahead = treatment.clock.steps(frame.index)[-1] + ahead
     within = WithinStep.of(posterior, pairs)
     generator = np.random.default_rng(seed)
-    mechanisms = Mechanisms.drawn(posterior, within, samples, generator)
+    errors = None if noise is None else _errors(posterior, noise)
+    mechanisms = Mechanisms.drawn(posterior, within, samples, generator, errors)
     number = {name: place for place, name in enumerate(posterior.variables)}
+    worlds = [_inward(posterior, course, ahead) for course in (held, other)]
     courses = np.empty((steps, 2, samples, len(number)))
     past = np.broadcast_to(rows, (2, samples, *rows.shape))
     with np.errstate(over="ignore", invalid="ignore"):
         for step in range(steps):
-            noise = mechanisms.noise(generator)
-            for world, clamped in enumerate((held, other)):
+            drawn = mechanisms.noise(generator)
+            for world, clamped in enumerate(worlds):
                 values_now = {number[name]: float(course[step]) for name, course in clamped.items()}
-                courses[step, world] = mechanisms.row(past[world], noise, values_now)
+                courses[step, world] = mechanisms.row(past[world], drawn, values_now)
             past = followed(past, courses[step])
             if not np.isfinite(courses[step]).all():
                 raise DataError(
@@ -137,6 +155,7 @@ def intervene(
                     "they are used outside the values that they were found on. Try fewer steps, or values nearer to "
                     "those seen."
                 )
+    courses = treatment.outward(courses, ahead)
     forced, reference = courses[:, 0], courses[:, 1]
     names = list(posterior.variables)
 
@@ -153,7 +172,7 @@ def intervene(
         reference=table(reference.mean(axis=1)),
         effect=table((forced - reference).mean(axis=1)),
         effect_sd=table((forced - reference).std(axis=1)),
-        notes=_notes((held, other), within, number, center, spread),
+        notes=_notes(worlds, within, number, center, spread),
     )
 
 
@@ -191,6 +210,39 @@ def _held(values: Mapping[str, Any], variables: Sequence[str], steps: int) -> di
             )
         held[str(name)] = np.broadcast_to(course, (steps,)).copy()
     return held
+
+
+def _inward(posterior: Posterior, held: Mapping[str, Table], ahead: Table) -> dict[str, Table]:
+    """The held courses on the scale of the mechanisms, at steps `ahead` of the season's clock."""
+    treatment, names = posterior.treatment, posterior.variables
+    if not treatment.changes_values:
+        return dict(held)
+    for name, kind in zip(names, treatment.kinds, strict=False):
+        if kind and name in held and held[name].min() < 0:
+            raise DataError(
+                f"Cannot hold {name!r} at {held[name].min():.4g}. This is because it is a series of counts. Try 0 or "
+                "more."
+            )
+    values = np.zeros((len(ahead), len(names)))
+    for name, course in held.items():
+        values[:, names.index(name)] = course
+    found = treatment.inward(values, ahead)
+    return {name: found[:, names.index(name)] for name in held}
+
+
+def _errors(posterior: Posterior, noise: Any) -> Table:
+    """Residuals of given rows [row, target], of every realization from its own past."""
+    frame = series_like(noise, posterior.variables)
+    pieces = [piece.to_numpy(np.float64) for _, piece in realizations(posterior.treatment.applied(frame))]
+    empty = np.zeros((0, len(posterior.variables)))
+    parts = [residuals(posterior, piece) for piece in pieces if len(piece) > posterior.max_lag]
+    errors = np.concatenate([empty, *parts])
+    if len(errors) < _FEWEST:
+        raise DataError(
+            f"Cannot draw noise from {len(errors)} residuals. This is because fewer than {_FEWEST} have no shape. Try "
+            "the rows that the graph was found on, or no noise: Gaussian."
+        )
+    return errors
 
 
 def _seen(posterior: Posterior) -> tuple[Table, Table]:

@@ -21,7 +21,7 @@ from sostruct.discovery.forecast import Forecast, predicted, series_like
 from sostruct.discovery.intervention import Intervention, intervene
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.scores import compare
-from sostruct.errors import ConfigError, DataError
+from sostruct.errors import ConfigError
 from sostruct.graph import Journal
 from sostruct.networks.lagged.terms import CURVE, LINE, PRODUCT
 
@@ -213,15 +213,18 @@ class Discovery:
         *,
         against: Mapping[str, Any] | None = None,
         start: pd.DataFrame | Any = None,
+        noise: pd.DataFrame | Any = None,
         samples: int = 500,
         seed: int = 0,
     ) -> Intervention:
         """What happens if some series are held at given values: `found.intervene({"a": 1.0}, 10).effect`.
 
         Held series forget their mechanisms; all others follow theirs, lines, curves and products, effects within a step
-        along their order, with Gaussian noise of the found size. Coefficients are drawn from their posterior, the graph
-        is taken as given. Pairs that are linked within the step without a direction share their noise, and holding one
-        does not move the other in the same step; where one direction is forbidden, it does.
+        along their order, with noise of the found size. Coefficients are drawn from their posterior, the graph is taken
+        as given (a result keeps the probabilities of edges, not the graphs behind them). Pairs that are linked within
+        the step without a direction share their noise, and holding one does not move the other in the same step; where
+        one direction is forbidden, it does. Series that a season was taken off or that were transformed as counts are
+        held and told in their own units.
 
         Args:
             values: series -> the value it is held at, or one for every step; data units.
@@ -229,23 +232,28 @@ class Discovery:
             against: the intervention to compare with, of the same form: the effect is the difference between the two;
                 that to no intervention when None.
             start: rows that the courses go on from, with the same columns; the means of the series when None.
+            noise: rows whose residuals, drawn row by row, are the noise: those that the graph was found on, where tails
+                matter or series share more than pairs; Gaussian when None.
             samples: number of courses.
             seed: of coefficients and noise.
 
         Raises:
             ConfigError: an unknown series, or none.
-            DataError: values that are not finite or not as many as steps, too few or unusable rows to start from,
-                numbers that are not positive, courses that run away, series that were treated beforehand (seasons,
-                counts).
+            DataError: values that are not finite or not as many as steps, too few or unusable rows to start from
+                or to draw noise from, numbers that are not positive, courses that run away, a season without rows to
+                start from, a count below 0.
         """
-        if self.posterior.treatment.changes_values:
-            raise DataError(
-                "Cannot intervene on these series. This is because seasons were taken off them or counts transformed, "
-                "and values to hold would be in other units than the mechanisms'. Try discovery on series that you "
-                "treated yourself."
-            )
-        pairs = self._pairs()
-        return intervene(self.posterior, pairs, values, steps, against=against, start=start, samples=samples, seed=seed)
+        return intervene(
+            self.posterior,
+            self._pairs(),
+            values,
+            steps,
+            against=against,
+            start=start,
+            noise=noise,
+            samples=samples,
+            seed=seed,
+        )
 
     def to_tigramite(self) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
         """The graph as tigramite's results: `graph`, `val_matrix`, `p_matrix` [cause, effect, lag], lags from 0

@@ -11,6 +11,9 @@ step without a direction share their noise: with P their partial correlations, t
     u_j = Sigma_jP Sigma_PP^-1 u_P + e_j,    P the series that act on j so,
 
 and what clamping changes in u_P is passed on.
+
+Noise is Gaussian, or the residuals of given rows, drawn by whole rows (Efron & Tibshirani 1986, Stat. Sci. 1) and put
+to the found size: tails, skewness and whatever series share within a step are then those of the rows.
 """
 
 from __future__ import annotations
@@ -103,6 +106,24 @@ class WithinStep:
         return cls(order, passed if directed.any() else None, factor, shared)
 
 
+def residuals(posterior: Posterior, values: Table) -> Table:
+    """What the mechanisms leave of every row that has a past [row, target], as of what they are: with effects within
+    the step taken off.
+
+    Args:
+        posterior: its mean coefficients are used.
+        values: [row, variable].
+    """
+    lags, rows = posterior.max_lag, len(values) - posterior.max_lag
+    past = np.stack([values[lag : rows + lag] for lag in range(lags)], axis=1)
+    links = links_of(past)
+    if posterior.instant:
+        links = np.concatenate([links, values[lags:]], axis=1)
+    used, place = np.unique(np.maximum(posterior.slots, 0), return_inverse=True)
+    terms = posterior.terms.columns(links, used)[:, place.reshape(posterior.slots.shape)]
+    return np.asarray(values[lags:] - posterior.intercept - np.sum(posterior.coefficient * terms, axis=-1))
+
+
 @dataclass(frozen=True, eq=False)
 class Mechanisms:
     """The regressions with one draw of their coefficients and noise variance per course.
@@ -114,6 +135,7 @@ class Mechanisms:
         level: of every target where its terms are at their means [course, target].
         coefficient: of the column in each slot [course, target, slot].
         noise_sd: of every target [course, target].
+        shapes: rows of noise, of mean 0 and variance 1, to draw from [row, target]; None for Gaussian noise.
     """
 
     posterior: Posterior
@@ -121,12 +143,22 @@ class Mechanisms:
     level: Table
     coefficient: Table
     noise_sd: Table
+    shapes: Table | None = None
 
     @classmethod
     def drawn(
-        cls, posterior: Posterior, within: WithinStep, courses: int, generator: np.random.Generator
+        cls,
+        posterior: Posterior,
+        within: WithinStep,
+        courses: int,
+        generator: np.random.Generator,
+        errors: Table | None = None,
     ) -> Mechanisms:
-        """Draws them."""
+        """Draws them; `errors` are rows of residuals whose shape the noise has [row, target]."""
+        shapes = None
+        if errors is not None:
+            spread = errors.std(axis=0)
+            shapes = (errors - errors.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
         used = posterior.slots >= 0
         slots = np.where(used, posterior.slots, 0)
         size = len(posterior.variables)
@@ -144,10 +176,13 @@ class Mechanisms:
             level=level + noise_sd * generator.standard_normal((courses, size)) / np.sqrt(count),
             coefficient=posterior.coefficient + standard * spread * noise_sd[:, :, None],
             noise_sd=noise_sd,
+            shapes=shapes,
         )
 
     def noise(self, generator: np.random.Generator) -> Table:
-        """Gaussian noise of one step [course, target]."""
+        """Noise of one step [course, target]: whole rows of residuals, or Gaussian."""
+        if self.shapes is not None:
+            return self.noise_sd * self.shapes[generator.integers(len(self.shapes), size=len(self.noise_sd))]
         standard = generator.standard_normal(self.noise_sd.shape)
         return self.noise_sd * (standard if self.within.factor is None else standard @ self.within.factor.T)
 

@@ -106,6 +106,11 @@ def stabilized(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return root
 
 
+def destabilized(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The counts whose transforms these are: the inverse of `stabilized` down to a count of 0, and 0 below."""
+    return np.asarray(np.maximum(values, 2 * np.sqrt(0.375)) ** 2 / 4 - 0.375)
+
+
 def restored(mean: NDArray[np.float64], sd: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of the count whose transform is normal with these."""
     square = mean**2

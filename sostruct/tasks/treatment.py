@@ -20,7 +20,7 @@ from sostruct.tasks.adapters import gathered, realizations
 from sostruct.tasks.advice import advise
 from sostruct.tasks.checks import check_frame
 from sostruct.tasks.clock import Clock
-from sostruct.tasks.discrete import COUNT, log_slope, recognized, restored, stabilized
+from sostruct.tasks.discrete import COUNT, destabilized, log_slope, recognized, restored, stabilized
 from sostruct.tasks.resampling import resampled
 from sostruct.tasks.season import Season
 
@@ -92,6 +92,32 @@ class Treatment:
             mean, sd = mean.copy(), sd.copy()
             mean[:, counts], sd[:, counts] = restored(mean[:, counts], sd[:, counts])
         return mean, sd
+
+    def inward(self, values: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values in the user's units as those of treated series [row, variable].
+
+        Args:
+            values: [row, variable].
+            steps: of the rows, on the clock of the season [row].
+        """
+        found = self._transformed(values)
+        return found if self.season is None else found - self.season.at(steps)
+
+    def outward(self, values: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values of treated series in the user's units: what `inward` takes back, one by one.
+
+        Args:
+            values: [row, ..., variable].
+            steps: of the rows, on the clock of the season [row].
+        """
+        if self.season is not None:
+            season = self.season.at(steps)
+            values = values + season.reshape(len(season), *[1] * (values.ndim - 2), -1)
+        counts = self._counts
+        if counts.any():
+            values = values.copy()
+            values[..., counts] = destabilized(values[..., counts])
+        return values
 
     def log_slopes(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean over rows of the log derivative of every transform, nats [variable].

@@ -11,7 +11,7 @@ from sostruct.discovery.estimator import discover
 from sostruct.discovery.intervention import intervene
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.result import COLUMNS
-from sostruct.discovery.simulation import WithinStep
+from sostruct.discovery.simulation import WithinStep, residuals
 from sostruct.errors import ConfigError, DataError
 
 from .test_forecast import known
@@ -126,6 +126,56 @@ def test_partial_correlations_that_belong_to_no_distribution_are_shrunk():
     rows = pd.concat([pair(f"x{i}", f"x{j}", 0.9, "undirected") for i in range(3) for j in range(i)])
     within = WithinStep.of(certain(np.zeros((1, 3, 3)), np.ones(3)), rows)
     np.testing.assert_allclose(np.diag(within.factor @ within.factor.T), 1.0, rtol=1e-9)
+
+
+def skewed(lagged, rows=4000):
+    """Rows of a system whose noise is exponential less its mean, shared by x1 and x2; and that noise."""
+    posterior = certain(lagged, np.ones(4), [0.1, -0.2, 0.3, 0.0])
+    noise = np.random.default_rng(0).exponential(size=(rows, 4)) - 1
+    noise[:, 2] = 0.8 * noise[:, 1] + 0.6 * noise[:, 2]
+    values = np.zeros((rows + 2, 4))
+    for row in range(2, rows + 2):
+        values[row] = posterior.intercept + lagged[0] @ values[row - 1] + lagged[1] @ values[row - 2] + noise[row - 2]
+    return posterior, pd.DataFrame(values, columns=posterior.variables), noise
+
+
+def test_residuals_are_the_noise(lagged):
+    posterior, frame, noise = skewed(lagged, 50)
+    np.testing.assert_allclose(residuals(posterior, frame.to_numpy()), noise, atol=1e-12)
+    within = np.array([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [0.2, -2.0, 0.0]])
+    instant = certain(np.eye(3)[None] * 0.3, np.ones(3), [1.0, 0.0, 0.0], within)
+    errors = np.random.default_rng(1).normal(size=(20, 3))
+    values = np.zeros((21, 3))
+    for row in range(1, 21):
+        values[row] = np.linalg.solve(np.eye(3) - within, [1.0, 0.0, 0.0] + 0.3 * values[row - 1] + errors[row - 1])
+    np.testing.assert_allclose(residuals(instant, values), errors, atol=1e-12)
+
+
+def test_noise_may_have_the_shape_of_residuals(lagged):
+    """One step from the means: quantiles of the exponential, not of the Gaussian; correlation of what is shared."""
+    posterior, frame, noise = skewed(lagged)
+    still = Posterior(**(vars(posterior) | {"noise_sd": np.full(4, 2.0), "coefficient": posterior.coefficient * 0}))
+    drawn, plain = (intervene(still, NO_PAIRS, {"x0": 0.0}, 1, samples=20_000, noise=rows) for rows in (frame, None))
+    shape = residuals(still, frame.to_numpy())
+    expected = 2 * (np.quantile(shape, 0.05, axis=0) - shape.mean(axis=0)) / shape.std(axis=0)
+    np.testing.assert_allclose((drawn.lower - posterior.intercept).iloc[0, 1:], expected[1:], atol=0.06)
+    np.testing.assert_allclose((plain.lower - posterior.intercept).iloc[0, 1:], -3.29, atol=0.1)
+    np.testing.assert_allclose(drawn.sd.iloc[0, 1:], 2.0, rtol=0.03)
+    both = np.zeros((1, 4, 4))
+    both[0, 3, 1], both[0, 3, 2] = 1.0, -1.0
+    difference = certain(both, [1.0, 1.0, 1.0, 1e-9])
+    alone = pd.DataFrame(noise, columns=frame.columns)
+    alone["x3"] += (alone["x1"] - alone["x2"]).shift(fill_value=0.0)
+    shared, apart = (
+        intervene(difference, NO_PAIRS, {"x0": 0.0}, 2, samples=20_000, noise=rows) for rows in (alone, None)
+    )
+    rho = np.corrcoef(noise[:, 1], noise[:, 2])[0, 1]
+    assert shared.sd["x3"].iloc[1] == pytest.approx(np.sqrt(2 - 2 * rho), rel=0.03)
+    assert apart.sd["x3"].iloc[1] == pytest.approx(np.sqrt(2), rel=0.03)
+    with pytest.raises(DataError, match=r"9 residuals.*fewer than 10"):
+        intervene(posterior, NO_PAIRS, {"x0": 0.0}, 1, noise=frame.head(11))
+    with pytest.raises(DataError, match="0 residuals"):
+        intervene(posterior, NO_PAIRS, {"x0": 0.0}, 1, noise=frame.head(1))
 
 
 def test_doubt_about_a_coefficient_is_doubt_about_the_effect():

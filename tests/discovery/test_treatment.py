@@ -10,10 +10,15 @@ import pytest
 
 import sostruct as ss
 from sostruct.discovery.estimator import CausalDiscovery, discover
+from sostruct.discovery.intervention import intervene
 from sostruct.discovery.posterior import Posterior
 from sostruct.errors import ConfigError, DataError
 from sostruct.tasks import SparseVAR
+from sostruct.tasks.clock import Clock
+from sostruct.tasks.season import Season
 from sostruct.tasks.treatment import UNTREATED, Treatment, treated
+
+from .test_intervention import NO_PAIRS, certain
 
 PERIOD = 6
 WAVE = np.array([[0.0, 4, 1, -3, -2, 0], [5, 0, -5, 0, 5, -5], [1, 2, 3, -1, -2, -3]]).T
@@ -165,12 +170,60 @@ def test_settings_that_do_not_exist_are_refused(task, settings, named):
         CausalDiscovery(2, **settings).check(task.frame)
 
 
-def test_interventions_are_in_the_users_units(task, found):
-    """Realizations change no units; seasons do."""
+def test_interventions_on_realizations(task):
     halves = [task.frame.iloc[:200], task.frame.iloc[200:].reset_index(drop=True)]
     together = discover(halves, 2, functions="linear")
     assert np.isfinite(together.intervene({"x0": 1.0}, 3, samples=5, start=halves[0]).effect.to_numpy()).all()
+    assert np.isfinite(together.intervene({"x0": 1.0}, 3, samples=5, noise=halves).effect.to_numpy()).all()
     with pytest.raises(DataError, match="several realizations"):
         together.intervene({"x0": 1.0}, 3, samples=5, start=halves)
-    with pytest.raises(DataError, match="seasons"):
-        found.intervene({"x0": 1.0}, 3)
+
+
+def held(treatment, coefficients, values, against, start):
+    """Interventions on a system without noise or doubt that is treated so."""
+    posterior = Posterior(**(vars(certain(coefficients, np.full(2, 1e-9))) | {"treatment": treatment}))
+    return intervene(posterior, NO_PAIRS, values, 5, against=against, samples=2, start=start)
+
+
+def test_interventions_hold_series_beside_their_season():
+    """x = s + y with y(t) = A y(t-1), by hand: what x0 is held at moves x1 by as much as it is off its season."""
+    season = Season((4.0,), (0.25,), ((2.0, -1.0), (0.5, 3.0)), (0.0, 0.0), Clock())
+    matrix = np.array([[0.5, 0.0], [0.8, 0.3]])
+    start = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 2)), columns=["x0", "x1"])
+    result = held(Treatment(season=season), matrix[None], {"x0": 7.0}, None, start)
+    wave = np.array([[2.0, -1.0], [0.5, 3.0], [-2.0, 1.0], [-0.5, -3.0]])[np.arange(11) % 4]
+    free = forced = start.to_numpy()[-1] - wave[5]
+    for step in range(6, 11):
+        free, forced = matrix @ free, matrix @ forced
+        forced[0] = 7.0 - wave[step, 0]
+        np.testing.assert_allclose(result.mean.loc[step], forced + wave[step], atol=1e-6)
+        np.testing.assert_allclose(result.reference.loc[step], free + wave[step], atol=1e-6)
+        np.testing.assert_allclose(result.effect.loc[step], forced - free, atol=1e-6)
+    assert (result.held["x0"] == 7.0).all()
+    with pytest.raises(DataError, match=r"start=frame.*rows to go on from"):
+        held(Treatment(season=season), matrix[None], {"x0": 7.0}, None, None)
+
+
+def test_interventions_hold_counts_as_counts():
+    """x0 a count, x1 not: y0 = 2 sqrt(x0 + 3/8) drives x1, which drives y0."""
+    matrix = np.array([[0.0, 0.6], [0.5, 0.0]])
+    counted = Treatment(kinds=("count", ""))
+    result = held(counted, matrix[None], {"x0": 4.0}, {"x0": 0.0}, None)
+    assert result.mean["x0"].to_numpy() == pytest.approx(4.0)
+    assert result.reference["x0"].to_numpy() == pytest.approx(0.0)
+    assert result.effect["x1"].iloc[1] == pytest.approx(np.sqrt(4.375) - np.sqrt(0.375), abs=1e-6)
+    course = np.array([5.0, 9.0, -3.0, 6.0, 1.0])
+    moved = held(counted, matrix[None], {"x1": course}, None, None)
+    expected = np.maximum((0.6 * course[:-1]) ** 2 / 4 - 0.375, 0.0) * (course[:-1] > 0)
+    np.testing.assert_allclose(moved.mean["x0"].iloc[1:], expected, atol=1e-6)
+    with pytest.raises(DataError, match=r"'x0' at -1.*counts"):
+        held(counted, matrix[None], {"x0": -1.0}, None, None)
+
+
+def test_interventions_on_found_seasons_are_in_the_users_units(seasonal, found):
+    """Without being held where it matters, courses are the forecasts, which put the season back."""
+    start = seasonal.iloc[:360]
+    ahead = found.predict(start, 4)
+    natural = found.intervene({"x0": 0.0}, 4, start=start, noise=start, samples=4000).reference
+    assert natural.index.equals(ahead.future.index)
+    assert ((natural - ahead.future).abs() < 4.5 * ahead.future_sd / np.sqrt(4000)).all(axis=None)
