@@ -24,7 +24,8 @@ import pandas as pd
 
 from sostruct.discovery.explanation_words import reasons_for, ruled_by, stated
 from sostruct.discovery.parents import Balance, ParentSets
-from sostruct.discovery.rivalry import RIVALS, enough_rows, expected_nats, rivals_of
+from sostruct.discovery.posterior import MOST_KEPT
+from sostruct.discovery.rivalry import RIVALS, SUBSTITUTES, enough_rows, expected_nats, rivals_of, substitutes_of
 from sostruct.errors import ConfigError
 from sostruct.graph import AddEdge, RemoveEdge, Rewire
 from sostruct.tasks.base import listed
@@ -60,6 +61,8 @@ class Explanation:
             `in_graph`, `nats` (its own price), `edge_nats` (the price of the edge if the rival left the graph, or
             entered it), `change` of the price, and `instead`: what the graph would gain if the one of the two that is
             in it were replaced by the other; NaN where both are or none.
+        substitutes: every other series in the place of the cause, at all lags that the graph has of it, the best first;
+            empty for an edge that is not in the graph. Columns: `cause` and `instead`, what the graph would gain.
         more_rows: expected price by number of rows, columns `rows` and `nats`.
         enough_rows: the number from which an effect of this size is expected to pay; inf where it is no larger than
             chance.
@@ -77,6 +80,7 @@ class Explanation:
     lags: pd.DataFrame
     balance: Balance | None
     rivals: pd.DataFrame
+    substitutes: pd.DataFrame
     more_rows: pd.DataFrame
     enough_rows: float
     prior_factor: float
@@ -100,6 +104,9 @@ class Explanation:
         if len(self.rivals):
             lines.append("  Competing parents (price of this edge if they changed sides):")
             lines += _indented(self.rivals.head(SHOWN))
+        if len(self.substitutes) and self.lags.loc[self.lags["mark"].eq("directed"), "in_graph"].sum() > 1:
+            lines.append(f"  Other series in the place of {self.cause}, all its lags in the graph at once:")
+            lines += _indented(self.substitutes.head(SHOWN))
         if len(self.more_rows):
             lines.append("  Expected price by rows:")
             lines += _indented(self.more_rows)
@@ -147,6 +154,7 @@ def explain(found: Discovery, cause: str, effect: str, lag: int | None = None) -
     told = in_graph or not more_forms or row["nats"] == -np.inf
     nats = balance.nats if told else float(row["nats"])
     rivals = rivals_of(sets, link, block, without, balance.nats)
+    others = substitutes_of(sets, source) if in_graph else pd.DataFrame(columns=list(SUBSTITUTES))
     rows = expected_nats(nats, balance, posterior.count, np.array(ROWS) * posterior.count)
     more = pd.DataFrame({"rows": np.round(np.array(ROWS) * posterior.count).astype(int), "nats": rows})
     enough = enough_rows(nats, balance, posterior.count)
@@ -160,6 +168,7 @@ def explain(found: Discovery, cause: str, effect: str, lag: int | None = None) -
         ),
         balance=balance,
         rivals=rivals,
+        substitutes=others,
         more_rows=more,
         enough_rows=enough,
         prior_factor=math.exp(-min(max(nats, -700.0), 700.0)),
@@ -220,6 +229,21 @@ def _indented(table: pd.DataFrame) -> list[str]:
     return [f"    {line}" for line in text.splitlines()]
 
 
+def _no_moments(posterior: Posterior, effect: str) -> str:
+    """Why there are no rivals, and what to do."""
+    columns = posterior.active.shape[1]
+    if columns > MOST_KEPT:
+        return (
+            f"No rivals: they are priced from the products of all columns, which are kept up to {MOST_KEPT:,} columns; "
+            f"here are {columns:,}. Try a search among {effect}, its parents and the series in question. The journal "
+            "has what was tried."
+        )
+    return (
+        "No rivals: this result does not keep the products of its columns that they are priced from; results of "
+        "earlier versions and graphs with very many curves do not. Try a new search. The journal has what was tried."
+    )
+
+
 def _told(
     row: pd.Series, common: dict[str, Any], posterior: Posterior, source: int, target: int, link: int
 ) -> Explanation:
@@ -228,7 +252,7 @@ def _told(
     if row["candidate"]:
         lines = [
             stated(row, ruled_by(posterior, row, source, target, link), nats),
-            "Systems this large do not keep what rivals are priced by: the journal has what was tried.",
+            _no_moments(posterior, row["effect"]),
         ]
     else:
         words = {"bidirected": "a hidden common cause is left", "undirected": "of either direction"}
@@ -249,6 +273,7 @@ def _told(
         reasons=tuple(lines),
         balance=None,
         rivals=pd.DataFrame(columns=list(RIVALS)),
+        substitutes=pd.DataFrame(columns=list(SUBSTITUTES)),
         more_rows=pd.DataFrame(columns=["rows", "nats"]),
         enough_rows=math.nan,
         prior_factor=math.exp(-min(max(nats, -700.0), 700.0)),

@@ -16,6 +16,9 @@ from sostruct.discovery.parents import Balance, ParentSets
 RIVALS = ("cause", "lag", "in_graph", "nats", "edge_nats", "change", "instead")
 """Columns of a table of rivals."""
 
+SUBSTITUTES = ("cause", "instead")
+"""Columns of a table of substitutes."""
+
 _FEWEST_ROWS, _MOST_ROWS = 10.0, 1e9
 
 
@@ -46,6 +49,35 @@ def rivals_of(sets: ParentSets, link: int, block: list[int], without: list[int],
         rows.append((name, lag, inside, float(posterior.nats[target, rival]), changed, changed - price, instead))
     table = pd.DataFrame(rows, columns=list(RIVALS))
     return table.sort_values("change", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+
+
+def substitutes_of(sets: ParentSets, source: int) -> pd.DataFrame:
+    """Every other series in the place of a cause, all lags at once (columns as in `Explanation.substitutes`).
+
+    A swap of one lag leaves the other lags of a cause where they are, so it does not say whether another series could do
+    all that this one does.
+
+    Args:
+        sets: the parent sets of the effect.
+        source: number of the cause.
+    """
+    posterior, target = sets.posterior, sets.target
+    size = len(posterior.variables)
+    links = [link for link in range(source, posterior.active.shape[1], size) if posterior.active[target, link]]
+    left = {column for link in links for column in sets.of_link(link)}
+    rest = [column for column in sets.found if column not in left]
+    graph = float(sets.evidence([sets.found])[0])
+    rows = []
+    for other in range(size):
+        places = [link - source + other for link in links]
+        there = [any(column in rest for column in sets.of_link(place)) for place in places]
+        barred = (posterior.nats[target, places] == -np.inf) & ~posterior.active[target, places]
+        if other == source or not links or barred.any():
+            continue
+        enters = [sets.line(place) for place, inside in zip(places, there, strict=True) if not inside]
+        rows.append((posterior.variables[other], float(sets.evidence([[*rest, *enters]])[0]) - graph))
+    table = pd.DataFrame(rows, columns=list(SUBSTITUTES))
+    return table.sort_values("instead", ascending=False, kind="stable", ignore_index=True)
 
 
 def _growth(balance: Balance, count: float) -> float:

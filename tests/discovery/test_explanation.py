@@ -58,6 +58,79 @@ def test_every_rival_is_moved_and_the_edge_priced_again(found, frame):
                 assert math.isnan(rival.instead)
 
 
+@pytest.fixture(scope="module")
+def changes():
+    """`effect` follows the change of `slow` over two steps: neither lag pays alone, both do; `gauge` copies `slow`."""
+    rng = np.random.default_rng(0)
+    values = np.zeros((450, 4))
+    for row, shocks in enumerate(rng.normal(size=values.shape)):
+        values[row] = shocks
+        if row >= 3:
+            values[row] += (0.98, 0.5, 0.3, 0.0) * values[row - 1]
+            values[row, 2] += 0.4 * (values[row - 1, 0] - values[row - 3, 0])
+        values[row, 3] = values[row, 0] + 0.5 * shocks[3]
+    frame = pd.DataFrame(values[50:], columns=["slow", "other", "effect", "gauge"])
+    return frame, ss.discover(frame, MAX_LAG, contemporaneous=False, functions="linear")
+
+
+def test_rivals_and_substitutes_of_lags_that_act_together(changes):
+    """Every swap, of one lag or of all lags of a cause, against evidence from other arithmetic."""
+    frame, found = changes
+    names = list(frame.columns)
+    graph = set(parents(found, "effect"))
+    cause = next(name for name in ("slow", "gauge") if (names.index(name), 1) in graph)
+    own = {(names.index(cause), 1), (names.index(cause), 3)}
+    assert own <= graph
+    told = found.explain(cause, "effect", 1)
+    before = evidence(found, frame, "effect", graph)
+    alone = before - evidence(found, frame, "effect", graph - {(names.index(cause), 1)})
+    both = before - evidence(found, frame, "effect", graph - own)
+    assert told.nats == pytest.approx(alone, abs=1e-8)
+    assert both < told.nats  # without its partner a lag is worth nothing, so each has the price of both
+    swaps = told.rivals.dropna(subset="instead")
+    for rival in swaps.itertuples():
+        term = (names.index(rival.cause), rival.lag)
+        other = evidence(found, frame, "effect", graph ^ {term, (names.index(cause), 1)})
+        assert rival.instead == pytest.approx(other - before, abs=1e-8)
+        assert rival.instead < 1e-6  # else the search would have gone on
+    assert set(told.substitutes["cause"]) == set(names) - {cause}
+    for series in told.substitutes.itertuples():
+        place = names.index(series.cause)
+        other = evidence(found, frame, "effect", (graph - own) | {(place, lag) for _, lag in own})
+        assert series.instead == pytest.approx(other - before, abs=1e-8)
+    best = told.substitutes.iloc[0]
+    assert best["cause"] in {"slow", "gauge"}
+    assert best["instead"] > -20 > told.substitutes["instead"].iloc[1]
+    assert f"in the place of {cause}" in repr(told)
+
+
+def test_substitutes_of_a_single_lag_are_its_rivals(found):
+    told = found.explain("x2", "x1")
+    swaps = told.rivals[(told.rivals["lag"] == told.lag) & ~told.rivals["in_graph"].astype(bool)].set_index("cause")
+    alone = told.lags["in_graph"].sum() == 1
+    assert alone
+    for series in told.substitutes.itertuples():
+        if series.cause in swaps.index:
+            assert series.instead == pytest.approx(swaps.loc[series.cause, "instead"], abs=1e-8)
+    assert found.explain("x0", "x4", 1).substitutes.empty
+    assert "in the place of" not in repr(told)
+
+
+def test_substitutes_that_are_ruled_out_are_left_out(frame):
+    ruled = ss.discover(frame, MAX_LAG, forbidden=[("x3", "x1")], required=[("x4", "x1", 2)])
+    assert "x3" not in set(ruled.explain("x2", "x1").substitutes["cause"])
+    assert "x4" in set(ruled.explain("x2", "x1").substitutes["cause"])
+
+
+def test_large_systems_say_what_to_do(monkeypatch, frame):
+    monkeypatch.setattr("sostruct.discovery.posterior.MOST_KEPT", 10)
+    monkeypatch.setattr("sostruct.discovery.explanation.MOST_KEPT", 10)
+    told = ss.discover(frame, MAX_LAG).explain("x0", "x4")
+    assert told.in_graph
+    assert told.rivals.empty
+    assert "up to 10 columns; here are 15. Try a search among x4, its parents" in repr(told)
+
+
 def test_the_parts_add_up(found):
     for row in found.scores.itertuples():
         told = found.explain(row.cause, row.effect, row.lag)
@@ -201,7 +274,7 @@ def test_a_result_without_moments_says_so(found):
     assert isinstance(told, Explanation)
     assert told.in_graph
     assert told.rivals.empty
-    assert "journal" in repr(told)
+    assert "Try a new search" in repr(told)
     assert MOST_KEPT >= found.posterior.gram.shape[0] == 15
 
 
