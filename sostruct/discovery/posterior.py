@@ -6,7 +6,7 @@ without a network and read without JAX.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,6 +27,9 @@ from sostruct.tasks.treatment import UNTREATED, Treatment
 
 MOST_KEPT = 1000
 """Columns up to which a result keeps their moments (8 MB): what parent sets that were never tried would be worth."""
+
+_ADDED = ("treatment",), ("kept", "gram", "cross", "ridge", "entry")
+"""Fields that earlier versions did not write, as they came; without them, they are what they are by default."""
 
 
 def _nothing() -> NDArray[np.float64]:
@@ -216,18 +219,19 @@ class Posterior:
 
     @classmethod
     def load(cls, path: Path) -> Posterior:
-        """Reads what `save` wrote.
+        """Reads what `save` wrote, also of versions that kept no moments or treated no series.
 
         Raises:
             OSError, EOFError, BadZipFile, ValueError, KeyError: the file is missing, damaged or of another version.
         """
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            older = {one.name for one in fields(cls) if one.default_factory is not MISSING} - set(archive.files)
-            arrays = {one.name: archive[one.name] for one in fields(cls) if one.name not in older}
+            absent = {name for part in _ADDED if not set(part) & set(archive.files) for name in part}
+            arrays = {one.name: archive[one.name] for one in fields(cls) if one.name not in absent}
         arrays["variables"] = tuple(arrays["variables"].tolist())
         arrays["max_lag"], arrays["count"] = int(arrays["max_lag"]), float(arrays["count"])
         arrays["products"], arrays["instant"] = bool(arrays["products"]), bool(arrays["instant"])
-        arrays["treatment"] = Treatment.from_json(str(arrays["treatment"]))
+        if "treatment" in arrays:
+            arrays["treatment"] = Treatment.from_json(str(arrays["treatment"]))
         return cls(**arrays)
 
 

@@ -54,8 +54,8 @@ def rivals_of(sets: ParentSets, link: int, block: list[int], without: list[int],
 def substitutes_of(sets: ParentSets, source: int) -> pd.DataFrame:
     """Every other series in the place of a cause, all lags at once (columns as in `Explanation.substitutes`).
 
-    A swap of one lag leaves the other lags of a cause where they are, so it does not say whether another series could do
-    all that this one does.
+    A swap of one lag leaves the other lags of a cause where they are, so it does not say whether another series could
+    do all that this one does.
 
     Args:
         sets: the parent sets of the effect.

@@ -156,6 +156,45 @@ def test_metrics_score_against_a_truth(found, task):
     assert undefined["summary"]["auroc"] is None
 
 
+def rewritten(folder, without):
+    """The folder with some arrays left out of its posterior."""
+    path = folder / "posterior.npz"
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    assert without <= set(arrays)
+    np.savez(path, allow_pickle=False, **{name: array for name, array in arrays.items() if name not in without})
+
+
+MOMENTS = {"kept", "gram", "cross", "ridge", "entry"}
+
+
+@pytest.mark.parametrize("without", [MOMENTS, {"treatment"}, MOMENTS | {"treatment"}])
+def test_runs_of_versions_that_kept_less_load(stored, copied, named, without):
+    """All but what needs it is as it was; what does says so."""
+    rewritten(copied, without)
+    back, found = load(copied), stored[0]
+    for name in ("edges", "scores", "summary", "summary_probability"):
+        pd.testing.assert_frame_equal(getattr(back, name), getattr(found, name), check_exact=True)
+    pd.testing.assert_frame_equal(back.predict(named).mean, found.predict(named).mean, check_exact=True)
+    one, other = (result.intervene({"NA": 1.0}, 2, samples=5).mean for result in (back, found))
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+    assert back.treatment == ()
+    told = back.explain("NA", "007")
+    assert told.in_graph == found.explain("NA", "007").in_graph
+    assert told.rivals.empty == bool(without & MOMENTS)
+    assert ("does not keep the products of its columns" in repr(told)) == bool(without & MOMENTS)
+    write_results(copied, back, metrics(back, None))
+    pd.testing.assert_frame_equal(load(copied).scores, found.scores, check_exact=True)
+
+
+@pytest.mark.parametrize("without", ["probability", "instant", "gram"])
+def test_what_no_version_wrote_is_refused(copied, without):
+    """Part of what belongs together is missing, or what every result has."""
+    rewritten(copied, {without})
+    with pytest.raises(RunError, match=str(copied)):
+        load(copied)
+
+
 # -------------------------------------------------------------------------------------------------------------- errors
 
 
