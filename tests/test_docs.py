@@ -149,6 +149,12 @@ def test_data() -> None:
     assert "357 rows" in found["resampled"].treatment[0]
 
 
+def _lagged(edges: pd.DataFrame) -> set[tuple[str, str]]:
+    """Pairs that are linked at a lag."""
+    rows = edges[edges["lag"] > 0]
+    return set(zip(rows["cause"], rows["effect"], strict=True))
+
+
 @pytest.mark.slow
 def test_guide() -> None:
     """docs/guide.md; every case that should leave a trace leaves it."""
@@ -159,6 +165,17 @@ def test_guide() -> None:
     assert found["why"].rivals.iloc[0]["cause"] == "river"
     assert found["contrast"].effect_sd["mill"].iloc[-1] < found["result"].effect_sd["mill"].iloc[-1]
     assert "undirected" in set(found["slow"].edges["mark"])
+    seeming, measured = (_lagged(found[name].edges) for name in ("seeming", "measured"))
+    assert ("early", "late") in seeming
+    assert ("early", "late") not in measured
+    assert ("driver", "late") in measured
+    for name, mark in (("linked", "undirected"), ("known", "bidirected")):
+        assert list(found[name].edges.loc[found[name].edges["lag"] == 0, "mark"]) == [mark]
+    one, other = (half.edges.iloc[0] for half in found["halves"])
+    assert one["mark"] == other["mark"] == "directed"
+    assert one["lag"] == other["lag"] == 0
+    assert (one["cause"], one["effect"]) == (other["effect"], other["cause"])
+    assert found["balanced"].edges.empty
     assert {"first", "second"} <= set(found["difference"].edges["where"])
     assert found["own"].groupby("effect")["weight"].sum().gt(0.85).all()
     assert len(found["levels"].edges) > len(found["own"])
