@@ -65,8 +65,8 @@ def _title(figure: Figure, title: str, place: float) -> None:
 
 
 def run_figures(tables: RunTables) -> dict[str, Figure]:
-    """The figures of a run by name, each complete in itself: graph, surprise; evidence of a discovery, points of a
-    mixture."""
+    """The figures of a run by name, each complete in itself: graph, surprise; lags and evidence of a discovery, points
+    of a mixture."""
     with settings():
         if tables.belief:
             figures = {"graph": draw_beliefs(tables.graph, inputs=facts.inputs(tables))}
@@ -77,6 +77,7 @@ def run_figures(tables: RunTables) -> dict[str, Figure]:
             return figures | {"surprise": draw_surprise(facts.observed_signals(tables), tables.journal)}
         return {
             "graph": draw_graph(tables.graph, tables.truth),
+            "lags": draw_lags(tables.graph),
             "evidence": draw_evidence(tables.summary, tables.truth),
             "surprise": draw_surprise(tables.signals, tables.journal),
         }

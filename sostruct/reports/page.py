@@ -76,6 +76,7 @@ def _lagged_parts(tables: RunTables, figures: dict[str, Figure]) -> tuple[Html, 
     evidence = _inline(figures["evidence"], "evidence", "Evidence per pair")
     parts = [
         sections.graph_section(compared, found, truth),
+        *_lags(tables, figures),
         _replay(tables),
         _surprise(tables, figures),
         sections.evidence_section(tables, compared, evidence),
@@ -119,6 +120,12 @@ def _mixture_parts(tables: RunTables, figures: dict[str, Figure], components: pd
         sections.repeat_section(tables),
     ]
     return mixture_sections.headline(tables, components), parts
+
+
+def _lags(tables: RunTables, figures: dict[str, Figure]) -> list[Html]:
+    if tables.graph.number_of_edges() == 0:
+        return []
+    return [sections.lags_section(tables.graph, _inline(figures["lags"], "lags", "The graph by steps of time"))]
 
 
 def _points(tables: RunTables, figures: dict[str, Figure]) -> list[Html]:

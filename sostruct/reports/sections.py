@@ -8,10 +8,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import networkx as nx
 import pandas as pd
 
 from sostruct.reports import facts
 from sostruct.reports.graph_figure import MOST_LABELED
+from sostruct.reports.lag_figure import MOST_REPEATED
 from sostruct.reports.links import Comparison, Verdict
 from sostruct.reports.markup import (
     Html,
@@ -106,6 +108,17 @@ def graph_section(compared: Comparison, found: Html, truth: Html | None) -> Html
     if truth is not None:
         drawings.append(("Truth", truth))
     return section("The graph", figure(drawings, " ".join(caption), "single" if truth is None else "double"))
+
+
+def lags_section(graph: nx.Graph, drawing: Html) -> Html:
+    """The found graph by steps of time."""
+    caption = (
+        "Series from top to bottom, steps of time from left to right. Every edge ends now, in the last column, and "
+        "begins as many steps earlier as its lag."
+    )
+    if graph.number_of_edges() <= MOST_REPEATED:
+        caption += " Faint: the same edges, one or more steps earlier."
+    return section("The graph in time", figure([("", drawing)], caption, "single"))
 
 
 def surprise_section(tables: RunTables, drawing: Html) -> Html:

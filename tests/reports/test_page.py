@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -18,6 +19,7 @@ from sostruct.reports.links import compare
 from sostruct.reports.markup import edit_text, fixed, number, text
 from sostruct.reports.sections import closest_refused
 from sostruct.reports.tables import RunTables, read_run
+from sostruct.reports.typography import MINUS
 
 from .conftest import ODD_NAMES
 from .folders import write_run
@@ -82,15 +84,31 @@ def odd_page(odd_folder: Path) -> Page:
 
 def test_the_page_has_its_parts(page: Page) -> None:
     assert page.elements["h1"] == 1
-    assert page.elements["svg"] == 6
+    assert page.elements["svg"] == 7
     assert page.elements["table"] == 5
     assert page.elements["details"] == 3
-    for title in ("The graph", "Surprise, epoch by epoch", "The evidence", "Refused, but close", "Metrics"):
+    for title in (
+        "The graph",
+        "The graph in time",
+        "Surprise, epoch by epoch",
+        "The evidence",
+        "Refused, but close",
+        "Metrics",
+    ):
         assert title in page.text
     for title in ("The run, epoch by epoch", "Every edit"):
         assert title in page.text
     for title in ("How to read this page", "Repeat this run", "sostruct task=var task.nodes=8 seed=3"):
         assert title in page.text
+
+
+def test_the_graph_in_time_has_every_series_at_every_step(run_folder: Path) -> None:
+    drawing = (run_folder / "figures" / "lags.svg").read_text()
+    tables = read_run(run_folder)
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", drawing)
+    assert set(map(str, tables.graph)) <= set(words)
+    deepest = max(lag for *_, lag in tables.graph.edges(data="lag"))
+    assert {"t", *(f"t {MINUS} {back}" for back in range(1, deepest + 1))} <= set(words)
 
 
 @pytest.mark.parametrize("name", ["page", "odd_page"])
@@ -175,7 +193,7 @@ def test_simulated_data_are_marked(page: Page, odd_page: Page) -> None:
 
 
 def test_without_a_truth_nothing_claims_one(odd_page: Page) -> None:
-    assert odd_page.elements["svg"] == 5
+    assert odd_page.elements["svg"] == 6
     assert "F1 " not in odd_page.text[: odd_page.text.index("The graph")]
     assert "No true graph is known" in odd_page.text
 
@@ -192,7 +210,7 @@ def test_the_same_run_gives_the_same_bytes_in_any_process(run_folder: Path, tmp_
     subprocess.run([sys.executable, "-c", program, str(other)], check=True, env=seeded)
     names = [
         "report.html",
-        *(f"figures/{name}.{kind}" for name in ("graph", "evidence", "surprise") for kind in ("svg", "png")),
+        *(f"figures/{name}.{kind}" for name in ("graph", "lags", "evidence", "surprise") for kind in ("svg", "png")),
     ]
     for name in names:
         assert (other / name).read_bytes() == (run_folder / name).read_bytes(), name
@@ -210,6 +228,7 @@ def test_a_run_that_found_nothing_has_a_page(tmp_path: Path) -> None:
     made = Page(write_report(folder))
     assert "No link reached the evidence it needs: the 3 variables stay apart." in made.text
     assert "records no refused proposal" in made.text
+    assert "The graph in time" not in made.text
 
 
 def test_a_bare_environment_is_enough(tmp_path: Path) -> None:
