@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +25,22 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from experiments.common import (
-    METRICS,
     REFERENCE,
     markdown_table,
-    mean_and_error,
     referee,
     score_row,
     seed_range,
     versions,
     versions_line,
-    with_error,
     write_csv,
     write_markdown,
 )
 from experiments.peers.client import fit_peer, require_peers
+from experiments.tables import GRAPH, OURS, Cells, differences, levels
 
 MAX_LAG = 3
-OURS = "sostruct"
+LEVELS = tuple(replace(metric, digits=3) for metric in GRAPH)
+AHEAD = tuple(metric for metric in LEVELS if metric.name in ("auroc", "f1"))
 PEERS = {"VAR F-test": ("var_ftest", "F", "BH .05"), "lasso-CV": ("lasso_cv", "weight", "nonzero")}
 
 
@@ -183,21 +182,15 @@ def fitted(family: Family, seeds: Sequence[int], *, peers: bool) -> tuple[list[R
     return rows, fates
 
 
-def levels(table: pd.DataFrame) -> list[dict[str, str]]:
-    """Mean and standard error of every method on every family, and how far ours is ahead of each peer, seed by seed."""
-    wide = table.pivot_table(index="seed", columns=["family", "method", "metric"], values="value")
-    shown = []
-    for family, method in table[["family", "method"]].drop_duplicates().itertuples(index=False):
-        row = {"family": str(family), "method": str(method)}
-        for metric in METRICS:
-            row[metric.upper()] = with_error(*mean_and_error(wide[family, method, metric]))
-        for metric in ("auroc", "f1"):
-            ahead = wide[family, OURS, metric] - wide[family, method, metric]
-            row[f"ours ahead, {metric.upper()}"] = (
-                "" if method == OURS else with_error(*mean_and_error(ahead), sign=True)
-            )
-        shown.append(row)
-    return shown
+def shown(table: pd.DataFrame) -> list[Cells]:
+    """Levels of every method on every family, and how far ours is ahead of each peer, seed by seed."""
+    gaps = {(row["family"], row["method"]): row for row in differences(table, AHEAD, "family")}
+    rows = []
+    for row in levels(table, LEVELS, "family"):
+        del row["seeds"]
+        gap = gaps.get((row["family"], row["method"]), {})
+        rows.append(row | {f"ours ahead, {metric.title}": gap.get(metric.title, "") for metric in AHEAD})
+    return rows
 
 
 def main() -> None:
@@ -217,7 +210,7 @@ def main() -> None:
         print(family.name, file=sys.stderr, flush=True)
         scored, fates = fitted(family, arguments.seeds, peers=not arguments.no_peers)
         rows += scored
-        print(markdown_table(levels(pd.DataFrame(scored, columns=COLUMNS))), file=sys.stderr, flush=True)
+        print(markdown_table(shown(pd.DataFrame(scored, columns=COLUMNS))), file=sys.stderr, flush=True)
         if fates:
             means = {name: f"{value:.2f}" for name, value in pd.DataFrame(fates).mean().items()}
             causes.append({"family": family.name, **means})
@@ -225,7 +218,7 @@ def main() -> None:
     page = [
         f"{len(arguments.seeds)} seeds; mean ± standard error; differences are paired by seed. VARs and maps have p 10 "
         "and T 500 (T 1,000 where all rows of a switch are used).",
-        markdown_table(levels(table)),
+        markdown_table(shown(table)),
     ]
     if causes:
         page += [

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from experiments.common import (
     REFERENCE,
     markdown_table,
-    mean_and_error,
     referee,
     score_row,
     seed_range,
     versions,
     versions_line,
-    with_error,
     write_csv,
     write_markdown,
 )
 from experiments.peers.client import fit_peer, require_peers
+from experiments.tables import GRAPH, Cells, levels
 
 MAX_LAG = 3
 NODES = 10
@@ -43,6 +43,7 @@ BURN_IN = 200
 STATIONARY = 20_000
 SWITCH = 500
 OURS = "stream, not told"
+LEVELS = (GRAPH[0], GRAPH[2], replace(GRAPH[3], digits=1))
 PEERS = {"VAR F-test": ("var_ftest", "F", "BH .05"), "VARLiNGAM": ("varlingam", "weight", "nonzero")}
 
 
@@ -188,25 +189,13 @@ def stationary(seed: int, noise: str) -> dict[str, Any]:
 
 def pages(accuracy: pd.DataFrame, returned: pd.DataFrame, calm: pd.DataFrame) -> list[str]:
     """The tables of the page."""
-    levels: dict[str, list[dict[str, str]]] = {"redrawn": [], "one series": []}
     goals = []
-    for (kind, noise, method), own in accuracy.groupby(["kind", "noise", "method"], sort=False):
-        row = {"noise": str(noise), "method": str(method)}
-        for metric, title in (("auroc", "AUROC"), ("f1", "F1"), ("shd", "SHD")):
-            row[title] = with_error(*mean_and_error(own[metric]), 1 if metric == "shd" else 3)
-        ours = method == OURS
-        row["median delay (most)"] = f"{own['delay'].median():.0f} ({own['delay'].max():.0f})" if ours else ""
-        row["not found"] = str(int(own["delay"].isna().sum())) if ours else ""
-        row["other alarms"] = str(int(own["other_alarms"].sum())) if ours else ""
-        if kind == "one series":
-            row["series named"] = f"{int(own['named'].sum())} of {len(own)}" if ours else ""
-        elif ours:
-            goals += [
-                goal(f"AUROC, {noise}", own["auroc"].mean(), 0.998, "≥", 4),
-                goal(f"F1, {noise}", own["f1"].mean(), 0.98, "≥", 4),
-                goal(f"median delay, rows, {noise}", own["delay"].fillna(np.inf).median(), 50, "≤", 0),
-            ]
-        levels[str(kind)].append(row)
+    for noise, own in accuracy.query("kind == 'redrawn' and method == @OURS").groupby("noise", sort=False):
+        goals += [
+            goal(f"AUROC, {noise}", own["auroc"].mean(), 0.998, "≥", 4),
+            goal(f"F1, {noise}", own["f1"].mean(), 0.98, "≥", 4),
+            goal(f"median delay, rows, {noise}", own["delay"].fillna(np.inf).median(), 50, "≤", 0),
+        ]
     share = returned.groupby("noise", sort=False)[["recognized", "mistaken"]].sum()
     size = len(returned) // len(NOISE)
     again = [
@@ -230,17 +219,35 @@ def pages(accuracy: pd.DataFrame, returned: pd.DataFrame, calm: pd.DataFrame) ->
         f"{NODES} series, {2 * SWITCH} rows, the graph redrawn at row {SWITCH}; chunks of {CHUNK} rows; the summary "
         "graph after the last row against the last graph; mean ± standard error. `other alarms`: all but the first "
         "after the switch, over all systems.",
-        markdown_table(levels["redrawn"]),
+        markdown_table(shown(accuracy, "redrawn")),
         "Goals of the stream:",
         markdown_table(goals),
         f"Other parents of one series from row {SWITCH} on, {3 * SWITCH} rows. `not found`: no alarm in {2 * SWITCH} "
         "rows. `series named`: the alarm names the series.",
-        markdown_table(levels["one series"]),
+        markdown_table(shown(accuracy, "one series")),
         "Graphs A, B, A, C of 400 rows each: is the second A known to be the first, is C taken for A or B?",
         markdown_table(again),
         f"One graph, {STATIONARY:,} rows a system.",
         markdown_table(quiet),
     ]
+
+
+def shown(accuracy: pd.DataFrame, kind: str) -> list[Cells]:
+    """Levels of every method after one kind of change, and of the stream how it noticed."""
+    own = accuracy.loc[accuracy["kind"] == kind].rename(columns={"noise": "family"})
+    scores = own.melt(["family", "method", "seed"], [metric.name for metric in LEVELS], "metric", "value")
+    rows = []
+    for row in levels(scores, LEVELS, "noise"):
+        del row["seeds"]
+        stream = own.loc[(own["family"] == row["noise"]) & (own["method"] == row["method"])]
+        ours = row["method"] == OURS
+        row["median delay (most)"] = f"{stream['delay'].median():.0f} ({stream['delay'].max():.0f})" if ours else ""
+        row["not found"] = str(int(stream["delay"].isna().sum())) if ours else ""
+        row["other alarms"] = str(int(stream["other_alarms"].sum())) if ours else ""
+        if kind == "one series":
+            row["series named"] = f"{int(stream['named'].sum())} of {len(stream)}" if ours else ""
+        rows.append(row)
+    return rows
 
 
 def goal(name: str, reached: float, wanted: float, sign: str, digits: int) -> dict[str, str]:
