@@ -30,12 +30,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from experiments.common import (
     REFERENCE,
     ROOT,
-    command_line,
     markdown_table,
     versions,
     versions_line,
     write_csv,
     write_markdown,
+    write_svg,
 )
 from experiments.peers.client import Conversation, converse, peer_versions, require_peers
 
@@ -172,9 +172,7 @@ def draw_growth(rows: Sequence[Row], path: Path) -> None:
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
-    with mpl.rc_context(
-        {"svg.hashsalt": "sostruct", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    ):
+    with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure, panels = plt.subplots(1, 3, figsize=(10.5, 3.4), sharey=True, layout="constrained")
         names = {"p": "variables p (T 1000, L 2)", "T": "time steps T (p 20, L 2)", "L": "lags L (p 20, T 2000)"}
         for panel, (axis, name) in zip(panels, names.items(), strict=True):
@@ -190,7 +188,7 @@ def draw_growth(rows: Sequence[Row], path: Path) -> None:
             panel.grid(alpha=0.25)
         panels[0].set_ylabel("seconds per call, compiled")
         panels[0].legend(frameon=False, fontsize=8)
-        figure.savefig(path, metadata={"Date": None, "Description": command_line()})
+        write_svg(path, figure)
         plt.close(figure)
 
 
