@@ -8,19 +8,16 @@ them, has correlated residuals is more probable than one without, by the prior l
 (neighborhood selection: Meinshausen & Buhlmann 2006, Ann. Stat. 34). A pair's nats are the mean of its two prices; its
 partial correlation is `sign(b_ij) sqrt(b_ij b_ji)` where both weights agree in sign.
 
-**Which direction.** In Gaussian data either fits as well, and the pair is reported undirected. Otherwise, with the
-approximation H of entropy by Hyvarinen (1998, NIPS 10) and r the correlation of two standardized residuals u_i and u_j,
+**Which direction.** For every set of the series that a series is paired with, as its causes within the step, the best
+lagged parents are searched (`networks/lagged/alternatives.py`); `mixed.py` finds the graph of directed effects and
+hidden common causes that is most probable. Of each direction of a pair it keeps the log odds, against the reverse and a
+hidden common cause together. The effects of the best graph whose direction has odds of twenty to one are offered to the
+search at lag 0, beside all lagged ones: the lagged graph changes with them, since a cause of a cause within the step is
+no longer taken for a lagged one. A pair where neither direction has odds of one to twenty has a hidden common cause and
+is bidirected; the others are undirected.
 
-    n [H(u_j) + H((u_i - r u_j) / s) - H(u_i) - H((u_j - r u_i) / s)],    s = sqrt(1 - r^2),
-
-is about the log likelihood ratio of i -> j to j -> i, nats (Hyvarinen & Smith 2013, JMLR 14). Series that are connected
-by pairs are ordered by it (DirectLiNGAM: Shimizu et al. 2011, JMLR 12), and the order is refined: one series after the
-other is moved to where the likelihood of all is highest. If of every linked pair one at least is
-distinctly not Gaussian, links at lag 0 are offered to the search along that order, beside all lagged ones: the lagged
-graph changes with them, since a cause of a cause within the step is no longer taken for a lagged one.
-
-What it assumes: no hidden common cause of series at the same step (its pair is taken for a link), and no feedback
-within a step. Where mechanisms are curved, pairs are reported but not ordered.
+What it assumes: no feedback within a step, and hidden common causes without memory: one that persists acts through the
+past of all its effects. Where mechanisms are curved, and with gaps, pairs are reported without directions.
 """
 
 from __future__ import annotations
@@ -28,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import networkx as nx
@@ -36,6 +34,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from sostruct.discovery.dictionary import CHARGE
+from sostruct.discovery.mixed import BACKWARD, FORWARD, HIDDEN, MOST_NEIGHBORS, NONE, Cases, best_graph
+from sostruct.networks.lagged.alternatives import alternatives
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.evidence import ALMOST_ALL
 from sostruct.networks.lagged.fixed_point import searched
@@ -44,12 +44,14 @@ from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.segments import Series, predicted_rows
 from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms
 
-DISTINCT = math.log(100.0)
-"""Nats of negentropy, over all rows, from which a residual is distinctly not Gaussian: one in a hundred that is
-Gaussian has more."""
+SURE = math.log(20.0)
+"""Log odds from which a direction within the step is known."""
 
-_MOST_MOVED = 20
-"""Series that a connected group may have for its order to be refined: that takes some of their cube in passes."""
+_MOST_CASES = 4096
+"""Sets of causes of all series together."""
+
+_MOST_VALUES = 2**25
+"""Residuals of all of them, over all rows."""
 
 _LEAST = 1e-9
 
@@ -72,19 +74,6 @@ class Pairs:
     def linked(self) -> NDArray[np.bool_]:
         """The pairs that are more probably linked than not [series, series]."""
         return self.nats > 0
-
-
-@dataclass(frozen=True, eq=False)
-class Directions:
-    """What the shapes of residuals say of directions.
-
-    Attributes:
-        nats: log likelihood ratio of cause -> target to the reverse [target, cause].
-        precedes: series that may act on which within a step [target, cause].
-    """
-
-    nats: Table
-    precedes: NDArray[np.bool_]
 
 
 def pairs(network: LaggedNetwork, data: LaggedData) -> Pairs | None:
@@ -143,52 +132,22 @@ def _residual_products(network: LaggedNetwork, data: LaggedData) -> Table:
     return products
 
 
-def directions(values: Series, network: LaggedNetwork, data: LaggedData) -> Directions | None:
-    """Directions of effects within a step; None where residuals are not correlated.
+def mark_of(forward: float, backward: float) -> str:
+    """The mark of a link within the step, from the log odds of its two directions (-inf where one is forbidden).
 
-    Args:
-        values: the series [time, variable], or one per realization.
-        network: a lagged network after an epoch on `data`.
-        data: its statistics.
+    Directed where one direction has odds of twenty to one, or is the only one allowed and has more than one to twenty;
+    bidirected where neither has as much; undirected else.
     """
-    found = pairs(network, data)
-    if found is None:
-        return None
-    left = residuals(values, network, data)
-    ratio = np.zeros(found.nats.shape)
-    precedes = np.zeros(found.nats.shape, bool)
-    clusters = sorted(map(sorted, nx.connected_components(nx.from_numpy_array(found.linked))))
-    for members in clusters:
-        if len(members) == 1:
-            continue
-        own, linked = left[:, members], found.linked[np.ix_(members, members)]
-        ratio[np.ix_(members, members)] = np.where(linked, len(own) * _ratios(own).T, 0.0)
-        order, independent = _refined(own, _ordered(own))
-        gaussian = len(own) * (_GAUSSIAN - _entropy(independent)) <= DISTINCT
-        if not (linked & gaussian[:, None] & gaussian).any() and isinstance(network.terms, LinearTerms):
-            rank = np.argsort(order)
-            precedes[np.ix_(members, members)] = rank[:, None] > rank
-    return Directions(ratio, precedes)
-
-
-def residuals(values: Series, network: LaggedNetwork, data: LaggedData) -> Table:
-    """What the parents leave of every series, rows L..T-1 of every realization, standardized [row, series]."""
-    terms, packed = network.terms, network.packed
-    links = terms.lagged(values)
-    left = (predicted_rows(values, terms.max_lag) - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
-    mean, scale = np.asarray(data.term_mean), np.asarray(data.term_scale)
-    rows = zip(np.asarray(packed.mask), np.asarray(packed.active), np.asarray(packed.weight), strict=True)
-    for target, (mask, active, weight) in enumerate(rows):
-        columns = active[mask]
-        left[:, target] -= (terms.columns(links, columns) - mean[columns]) / scale[columns] @ weight[mask]
-    found: Table = (left - left.mean(axis=0)) / left.std(axis=0)
-    return found
+    if max(forward, backward) <= -SURE:
+        return "bidirected"
+    known = max(forward, backward) >= SURE or min(forward, backward) == -math.inf
+    return "directed" if known else "undirected"
 
 
 def offered(
     values: Series, terms: AbstractTerms | None, network: LaggedNetwork, settings: Mapping[str, Any]
 ) -> LaggedNetwork:
-    """The network with links at lag 0 along the order of the series, if the data ask for them; and with what is known
+    """The network with the probable effects within the step at lag 0, if the data ask for them; and with what is known
     of directions.
 
     Args:
@@ -197,82 +156,107 @@ def offered(
         network: the bare network.
         settings: as of `LaggedNetwork.bare`.
     """
+    if terms is not None:
+        return network
     data = network.prepare(values)
-    found = directions(values, searched(network, data)[0], data)
-    if found is None:
+    lagged, _ = searched(network, data)
+    found = pairs(lagged, data)
+    if found is None or not found.linked.any():
         return network
     names, lags = network.terms.variables, network.terms.max_lag
-    if terms is not None or not found.precedes.any():
-        return network.directed(found.nats)
     table = LinearTerms(names, lags, instant=True)
-    return LaggedNetwork.bare(names, lags, terms=table, precedes=found.precedes, **settings).directed(found.nats)
+    every = ~np.eye(len(names), dtype=bool)
+    free = LaggedNetwork.bare(names, lags, terms=table, precedes=every, **settings)
+    direction, precedes = _directions(values, found, lagged, free)
+    if not precedes.any():
+        return network.directed(direction)
+    return LaggedNetwork.bare(names, lags, terms=table, precedes=precedes, **settings).directed(direction)
 
 
-_GAUSSIAN = (1 + math.log(2 * math.pi)) / 2
+def _directions(
+    values: Series, found: Pairs, lagged: LaggedNetwork, free: LaggedNetwork
+) -> tuple[Table, NDArray[np.bool_]]:
+    """Log odds of every direction within the step, 0 where nothing is known, and the effects of the best graph whose
+    direction is known [target, cause].
 
-
-def _entropy(columns: Table) -> Table:
-    """Approximate differential entropy of standardized columns, nats (Hyvarinen 1998, with his constants)."""
-    curve = np.log(np.cosh(np.clip(columns, -300, 300))).mean(axis=0) - 0.37457
-    bump = (columns * np.exp(-(columns**2) / 2)).mean(axis=0)
-    entropy: Table = _GAUSSIAN - 79.047 * curve**2 - 7.4129 * bump**2
-    return entropy
-
-
-def _ratios(columns: Table) -> Table:
-    """Log likelihood ratio per row of i -> j to j -> i, for standardized columns [i, j]."""
-    correlation = np.clip(columns.T @ columns / len(columns), -ALMOST_ALL, ALMOST_ALL)
-    entropy = _entropy(columns)
-    found = np.zeros(correlation.shape)
-    for one, own in enumerate(correlation):
-        width = np.sqrt(1 - own**2)
-        forward = _entropy((columns - columns[:, [one]] * own) / width)
-        backward = _entropy((columns[:, [one]] - columns * own) / width)
-        found[one] = entropy + backward - entropy[one] - forward
-        found[one, one] = 0.0
-    return found
-
-
-def _refined(columns: Table, order: list[int]) -> tuple[list[int], Table]:
-    """The order from which moving no single series raises the likelihood, and what each series has of its own under it,
-    in the given order of columns, standardized.
-
-    With e_j what the series before j leave of it, the log likelihood of an order is `-n sum_j H(e_j / sd)` and what all
-    orders share: the product of the sds is the determinant of the covariance. The greedy order takes one series after
-    the other and corrects nothing; beyond `_MOST_MOVED` series it is kept.
+    Args:
+        values: the series.
+        found: the pairs that are linked.
+        lagged: a network of lagged links after its search.
+        free: a bare network of all that may act on each other within the step as well.
     """
-    best = _entropy(_independent(columns, order)).sum()
-    improved = len(order) <= _MOST_MOVED
-    while improved:
-        improved = False
-        for series in range(len(order)):
-            others = [other for other in order if other != series]
-            for place in range(len(order)):
-                moved = [*others[:place], series, *others[place:]]
-                entropy = _entropy(_independent(columns, moved)).sum() if moved != order else best
-                if entropy < best - _LEAST:
-                    best, order, improved = entropy, moved, True
-    found = np.empty(columns.shape)
-    found[:, order] = _independent(columns, order)
-    return order, found
+    data = free.prepare(values)
+    rows = int(data.count)
+    allowed = np.isfinite(np.asarray(free.packed.prior.direction))
+    near = _neighbors(found, allowed, rows)
+    sets = [
+        (target, frozenset(causes))
+        for target, others in enumerate(near)
+        for size in range(len(others) + 1)
+        for causes in combinations(others, size)
+    ]
+    starts = [row[used] for row, used in zip(*map(np.asarray, (lagged.packed.active, lagged.packed.mask)), strict=True)]
+    searches = alternatives(free, data, [(target, sorted(causes)) for target, causes in sets], starts)
+    cases = Cases(
+        rows={key: case for case, key in enumerate(sets)},
+        nats=searches.nats,
+        residuals=_residuals(values, free.terms, data, np.array([target for target, _ in sets]), searches.weight),
+        odds=float(np.median(np.asarray(free.packed.prior.log_odds))),
+        ridge=float(np.asarray(free.packed.ridge)[0]),
+    )
+    direction = np.zeros(allowed.shape)
+    precedes = np.zeros(allowed.shape, bool)
+    linked = np.argwhere(np.triu(found.linked)).tolist()
+    of_pairs = nx.Graph(linked)
+    for members in sorted(map(sorted, nx.connected_components(of_pairs))):
+        options = {
+            (one, other): (
+                NONE,
+                *[FORWARD] * bool(allowed[other, one]),
+                *[BACKWARD] * bool(allowed[one, other]),
+                HIDDEN,
+            )
+            for one, other in sorted(map(sorted, of_pairs.subgraph(members).edges))
+        }
+        graph = best_graph(cases, options)
+        for (one, other), nats in graph.nats.items():
+            if any(nats[state] == -np.inf for state in options[one, other]):
+                continue  # more neighbors than are considered: nothing is said of this pair
+            direction[other, one] = nats[FORWARD] - np.logaddexp(nats[BACKWARD], nats[HIDDEN])
+            direction[one, other] = nats[BACKWARD] - np.logaddexp(nats[FORWARD], nats[HIDDEN])
+        for (one, other), state in graph.states.items():
+            precedes[other, one] |= state == FORWARD
+            precedes[one, other] |= state == BACKWARD
+    return direction, precedes & (direction >= SURE)
 
 
-def _independent(columns: Table, order: list[int]) -> Table:
-    """What the columns before it leave of each, in that order, standardized (Gram-Schmidt)."""
-    basis: Table = np.linalg.qr(columns[:, order])[0] * math.sqrt(len(columns))
-    return basis
+def _states(forward: bool, backward: bool) -> tuple[int, ...]:
+    """The states of a pair of which these directions are allowed."""
+    return (NONE, *[FORWARD] * forward, *[BACKWARD] * backward, HIDDEN)
 
 
-def _ordered(columns: Table) -> list[int]:
-    """Causal order, first the series that none of the others acts on."""
-    left = columns.copy()
-    rest, order = list(range(columns.shape[1])), []
-    while rest:
-        ratios = _ratios(left[:, rest])
-        first = rest.pop(int(np.argmin((np.minimum(ratios, 0.0) ** 2).sum(axis=1))))
-        order.append(first)
-        source = left[:, first]
-        for other in rest:
-            remainder = left[:, other] - (left[:, other] @ source) / (source @ source) * source
-            left[:, other] = remainder / remainder.std()
-    return order
+def _neighbors(found: Pairs, allowed: NDArray[np.bool_], rows: int) -> list[list[int]]:
+    """The series that are considered as causes of each within the step, the most probable of those that it is paired
+    with: as many as there is room for all their sets."""
+    most = MOST_NEIGHBORS
+    while True:
+        near = [
+            sorted(one for one in np.argsort(-nats, kind="stable")[:most].tolist() if linked[one] and may[one])
+            for linked, may, nats in zip(found.linked, allowed, found.nats, strict=True)
+        ]
+        cases = sum(2 ** len(others) for others in near)
+        if most == 1 or (cases <= _MOST_CASES and cases * rows <= _MOST_VALUES):
+            return near
+        most -= 1
+
+
+def _residuals(
+    values: Series, terms: AbstractTerms, data: LaggedData, target: NDArray[np.int64], weight: Table
+) -> Table:
+    """What the weights of every case leave of its target, standardized [row, case]."""
+    links = (terms.lagged(values) - np.asarray(data.term_mean)) / np.asarray(data.term_scale)
+    own = (predicted_rows(values, terms.max_lag) - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
+    left: Table = own[:, target] - links @ weight.T
+    left -= left.mean(axis=0)
+    left /= np.maximum(left.std(axis=0), _LEAST)
+    return left

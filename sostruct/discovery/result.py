@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sostruct.control.history import SignalHistory
+from sostruct.discovery.contemporaneous import mark_of
 from sostruct.discovery.converters.causal_learn import EndpointGraph, to_causal_learn
 from sostruct.discovery.converters.lingam import to_lingam
 from sostruct.discovery.converters.tigramite import to_tigramite
@@ -71,8 +72,8 @@ class Discovery:
         """The edges of the graph, strongest evidence first; columns as in `scores`.
 
         Effects within a step have lag 0. Where their direction is not known, `mark` is "undirected", cause and effect
-        are named in the more probable order, `weight` is the partial correlation, and the edge stands once; where both
-        directions are forbidden, it is "bidirected": a hidden common cause is left.
+        are named in the more probable order, `weight` is the partial correlation, and the edge stands once; where
+        neither direction is probable, or both are forbidden, it is "bidirected": a hidden common cause.
         """
         edges = self._table(self.posterior.active, strongest_first=True)
         pairs = self._pairs()
@@ -352,11 +353,9 @@ class Discovery:
             cause, effect = (one, other) if forward >= backward else (other, one)
             nats = float(posterior.pair_nats[one, other])
             partial = float(posterior.partial[one, other])
-            mark = "undirected"
-            if forward == -np.inf or backward == -np.inf:
-                mark = "bidirected" if forward == backward else "directed"
             spread = float(np.sqrt((1 - partial**2) / posterior.count))
             chance = float(1 / (1 + np.exp(-nats)))
+            mark = mark_of(forward, backward)
             rows.append((names[cause], names[effect], 0, partial, spread, nats, chance, LINE, mark))
         table = pd.DataFrame(rows, columns=list(COLUMNS))
         return table.astype(dict.fromkeys(("cause", "effect", "function", "mark"), "object")) if rows else table
