@@ -25,35 +25,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from sostruct.discovery.dictionary import CHARGE
-from sostruct.discovery.mixed import BACKWARD, FORWARD, HIDDEN, MOST_NEIGHBORS, NONE, Cases, best_graph
-from sostruct.networks.lagged.alternatives import alternatives
+from sostruct.discovery.orientation import directions
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.evidence import ALMOST_ALL
 from sostruct.networks.lagged.fixed_point import searched
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
-from sostruct.networks.lagged.segments import Series, predicted_rows
+from sostruct.networks.lagged.segments import Series
 from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms
 
 SURE = math.log(20.0)
 """Log odds from which a direction within the step is known."""
-
-_MOST_CASES = 4096
-"""Sets of causes of all series together."""
-
-_MOST_VALUES = 2**25
-"""Residuals of all of them, over all rows."""
-
-_LEAST = 1e-9
 
 Table = NDArray[np.float64]
 
@@ -167,96 +156,8 @@ def offered(
     table = LinearTerms(names, lags, instant=True)
     every = ~np.eye(len(names), dtype=bool)
     free = LaggedNetwork.bare(names, lags, terms=table, precedes=every, **settings)
-    direction, precedes = _directions(values, found, lagged, free)
+    direction, precedes = directions(values, found.nats, lagged, free)
+    precedes &= direction >= SURE
     if not precedes.any():
         return network.directed(direction)
     return LaggedNetwork.bare(names, lags, terms=table, precedes=precedes, **settings).directed(direction)
-
-
-def _directions(
-    values: Series, found: Pairs, lagged: LaggedNetwork, free: LaggedNetwork
-) -> tuple[Table, NDArray[np.bool_]]:
-    """Log odds of every direction within the step, 0 where nothing is known, and the effects of the best graph whose
-    direction is known [target, cause].
-
-    Args:
-        values: the series.
-        found: the pairs that are linked.
-        lagged: a network of lagged links after its search.
-        free: a bare network of all that may act on each other within the step as well.
-    """
-    data = free.prepare(values)
-    rows = int(data.count)
-    allowed = np.isfinite(np.asarray(free.packed.prior.direction))
-    near = _neighbors(found, allowed, rows)
-    sets = [
-        (target, frozenset(causes))
-        for target, others in enumerate(near)
-        for size in range(len(others) + 1)
-        for causes in combinations(others, size)
-    ]
-    starts = [row[used] for row, used in zip(*map(np.asarray, (lagged.packed.active, lagged.packed.mask)), strict=True)]
-    searches = alternatives(free, data, [(target, sorted(causes)) for target, causes in sets], starts)
-    cases = Cases(
-        rows={key: case for case, key in enumerate(sets)},
-        nats=searches.nats,
-        residuals=_residuals(values, free.terms, data, np.array([target for target, _ in sets]), searches.weight),
-        odds=float(np.median(np.asarray(free.packed.prior.log_odds))),
-        ridge=float(np.asarray(free.packed.ridge)[0]),
-    )
-    direction = np.zeros(allowed.shape)
-    precedes = np.zeros(allowed.shape, bool)
-    linked = np.argwhere(np.triu(found.linked)).tolist()
-    of_pairs = nx.Graph(linked)
-    for members in sorted(map(sorted, nx.connected_components(of_pairs))):
-        options = {
-            (one, other): (
-                NONE,
-                *[FORWARD] * bool(allowed[other, one]),
-                *[BACKWARD] * bool(allowed[one, other]),
-                HIDDEN,
-            )
-            for one, other in sorted(map(sorted, of_pairs.subgraph(members).edges))
-        }
-        graph = best_graph(cases, options)
-        for (one, other), nats in graph.nats.items():
-            if any(nats[state] == -np.inf for state in options[one, other]):
-                continue  # more neighbors than are considered: nothing is said of this pair
-            direction[other, one] = nats[FORWARD] - np.logaddexp(nats[BACKWARD], nats[HIDDEN])
-            direction[one, other] = nats[BACKWARD] - np.logaddexp(nats[FORWARD], nats[HIDDEN])
-        for (one, other), state in graph.states.items():
-            precedes[other, one] |= state == FORWARD
-            precedes[one, other] |= state == BACKWARD
-    return direction, precedes & (direction >= SURE)
-
-
-def _states(forward: bool, backward: bool) -> tuple[int, ...]:
-    """The states of a pair of which these directions are allowed."""
-    return (NONE, *[FORWARD] * forward, *[BACKWARD] * backward, HIDDEN)
-
-
-def _neighbors(found: Pairs, allowed: NDArray[np.bool_], rows: int) -> list[list[int]]:
-    """The series that are considered as causes of each within the step, the most probable of those that it is paired
-    with: as many as there is room for all their sets."""
-    most = MOST_NEIGHBORS
-    while True:
-        near = [
-            sorted(one for one in np.argsort(-nats, kind="stable")[:most].tolist() if linked[one] and may[one])
-            for linked, may, nats in zip(found.linked, allowed, found.nats, strict=True)
-        ]
-        cases = sum(2 ** len(others) for others in near)
-        if most == 1 or (cases <= _MOST_CASES and cases * rows <= _MOST_VALUES):
-            return near
-        most -= 1
-
-
-def _residuals(
-    values: Series, terms: AbstractTerms, data: LaggedData, target: NDArray[np.int64], weight: Table
-) -> Table:
-    """What the weights of every case leave of its target, standardized [row, case]."""
-    links = (terms.lagged(values) - np.asarray(data.term_mean)) / np.asarray(data.term_scale)
-    own = (predicted_rows(values, terms.max_lag) - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
-    left: Table = own[:, target] - links @ weight.T
-    left -= left.mean(axis=0)
-    left /= np.maximum(left.std(axis=0), _LEAST)
-    return left

@@ -48,9 +48,12 @@ NONE, FORWARD, BACKWARD, HIDDEN = range(4)
 MOST_NEIGHBORS = 6
 """Series that may act on one within the step, in the tables of cases; the most probable are kept."""
 
-_STARTS = 4
+_STARTS = 3
 _MOST_ORDERED = 4
 """Series of a group of which all orders are tried."""
+_CLOSE = 20.0
+"""Nats within which another state of a pair is looked at twice."""
+
 _LEAST = 1e-6
 _NULL = 1.0
 """Nats of negentropy that a Gaussian residual seems to have."""
@@ -81,8 +84,8 @@ class Mixed:
 
     Attributes:
         states: of every pair.
-        nats: log evidence of the best graph with the pair in each state, less that of the best of all; -inf where it
-            may not be [state].
+        nats: log evidence of the best graph with the pair linked in each way, less that of the best of all; -inf where
+            it may not be, and for no link [state].
     """
 
     states: Mapping[Pair, int]
@@ -115,10 +118,12 @@ def best_graph(cases: Cases, options: Mapping[Pair, Sequence[int]], *, seed: int
     for pair, allowed in options.items():
         around = [other for other in options if other != pair and set(other) & set(pair)]
         nats = [-math.inf] * 4
-        for state in allowed:
+        for state in set(allowed) - {NONE}:
             held = best.copy()
             if held.change({pair: state}, cut=around):
-                held.climb(around)
+                held.climb(around, together=False)
+                if held.nats > best.nats - _CLOSE:
+                    held.climb(around)
                 nats[state] = held.nats - best.nats
         found[pair] = tuple(nats)
     return Mixed(dict(best.states), found)
@@ -133,6 +138,8 @@ class _Worth:
         self.shape = self.count * negentropy(cases.residuals)
         self.value = (cases.nats + self.shape).tolist()
         self._groups: dict[tuple[tuple[int, ...], tuple[Pair, ...]], float] = {}
+        self._pairs: dict[Pair, float] = {}
+        self._freed: dict[tuple[int, frozenset[int]], float] = {}
 
     def group(self, rows: tuple[int, ...], links: tuple[Pair, ...]) -> float:
         """What the common distribution of some residuals adds.
@@ -159,23 +166,47 @@ class _Worth:
         return float(-self.count / 2 * fit - len(links) * entry)
 
     def _beyond(self, rows: tuple[int, ...], links: tuple[Pair, ...]) -> float:
-        own = self.cases.residuals[:, rows]
-        places = range(len(rows))
-        orders = itertools.permutations(places) if len(rows) <= _MOST_ORDERED else [tuple(places), tuple(places)[::-1]]
-        found = max(self.count * float(negentropy(_freed(own[:, order])).sum()) for order in orders)
+        found = self._ordered(rows) - float(self.shape[list(rows)].sum())
         for one, other in links:
-            forward, backward = _freed(own[:, [one, other]]), _freed(own[:, [other, one]])
-            left = min(dependence(*pair.T) for pair in (forward, backward))
-            shown = min(self.count * float(negentropy(pair).sum()) for pair in (forward, backward)) - 2 * _NULL
-            found += max(left - math.log(self.count) / 2 - math.log(CURVES), -max(shown, 0.0))
-        return found - float(self.shape[list(rows)].sum())
+            pair = rows[one], rows[other]
+            if pair not in self._pairs:
+                self._pairs[pair] = self._linked(*pair)
+            found += self._pairs[pair]
+        return found
 
+    def _ordered(self, rows: tuple[int, ...]) -> float:
+        """Negentropy of some residuals, each freed of those before it, in the best order."""
+        if len(rows) > _MOST_ORDERED:
+            return max(sum(self._free(order[k], order[:k]) for k in range(len(rows))) for order in (rows, rows[::-1]))
+        best = {frozenset[int](): 0.0}
+        for size in range(1, len(rows) + 1):
+            for members in map(frozenset, itertools.combinations(rows, size)):
+                best[members] = max(
+                    best[members - {last}] + self._free(last, sorted(members - {last})) for last in members
+                )
+        return best[frozenset(rows)]
 
-def _freed(columns: Table) -> Table:
-    """What the columns before it leave of each, standardized (Gram-Schmidt)."""
-    basis, triangle = np.linalg.qr(columns)
-    found: Table = basis * np.sign(np.diag(triangle)) * math.sqrt(len(columns))
-    return found
+    def _free(self, row: int, others: Sequence[int]) -> float:
+        """Negentropy of what some residuals leave of another."""
+        key = row, frozenset(others)
+        if key not in self._freed:
+            self._freed[key] = self.count * float(negentropy(self._left(row, others)[:, None])[0])
+        return self._freed[key]
+
+    def _left(self, row: int, others: Sequence[int]) -> Table:
+        """What some residuals leave of another, standardized."""
+        own, rest = self.cases.residuals[:, row], self.cases.residuals[:, list(others)]
+        left: Table = own - rest @ np.linalg.lstsq(rest.T @ rest, rest.T @ own, rcond=None)[0]
+        return left / max(float(left.std()), _LEAST)
+
+    def _linked(self, one: int, other: int) -> float:
+        """What dependence says for a hidden common cause of two residuals."""
+        shown = min(self._free(one, ()) + self._free(other, (one,)), self._free(other, ()) + self._free(one, (other,)))
+        left = min(
+            dependence(self.cases.residuals[:, regressor], self._left(target, (regressor,)))
+            for regressor, target in ((one, other), (other, one))
+        )
+        return max(left - math.log(self.count) / 2 - math.log(CURVES), -max(shown - 2 * _NULL, 0.0))
 
 
 class _Graph:
@@ -195,9 +226,10 @@ class _Graph:
         other.nats = self.nats
         return other
 
-    def climb(self, pairs: Sequence[Pair]) -> None:
-        """Changes the states of some pairs, one at a time or two that share a series, as long as that pays."""
-        beside = [(one, other) for one, other in itertools.combinations(pairs, 2) if set(one) & set(other)]
+    def climb(self, pairs: Sequence[Pair], *, together: bool = True) -> None:
+        """Changes the states of some pairs as long as that pays, one at a time, or also two that share a series."""
+        both = itertools.combinations(pairs, 2) if together else ()
+        beside = [(one, other) for one, other in both if set(one) & set(other)]
         while True:
             before = self.nats
             for pair in pairs:
@@ -206,8 +238,8 @@ class _Graph:
             if self.nats > before + _LEAST:
                 continue
             for one, other in beside:
-                for both in itertools.product(self.options[one], self.options[other]):
-                    self.change({one: both[0], other: both[1]}, pays=True)
+                for first, second in itertools.product(self.options[one], self.options[other]):
+                    self.change({one: first, other: second}, pays=True)
             if self.nats <= before + _LEAST:
                 return
 

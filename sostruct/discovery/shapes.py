@@ -2,14 +2,15 @@ r"""What the shapes of distributions say: how far residuals are from Gaussian, a
 
 Negentropy J = H(Gaussian) - H is approximated as by Hyvarinen (1998, NIPS 10), with his constants. What a linear
 regression leaves is uncorrelated with its regressor x, and independent of it only if x is a cause and nothing hidden
-acts on both (unless all is Gaussian; Shimizu et al. 2011, JMLR 12). Dependence that is left shows in correlations of
-odd curves f of either, freed of their linear part, f - (f'x / x'x) x, so that the slope's own error does not count:
+acts on both (unless all is Gaussian; Shimizu et al. 2011, JMLR 12). Dependence that is left shows in correlations c of
+odd curves of either,
 
-    tanh(x) with r,    x with tanh(r),    tanh(x) with tanh(r).
+    f(x) with r,    x with g(r),    f(x) with g(r),    f(x) = tanh x - (x' tanh x / x'x) x,    g(r) = tanh r - m r,
 
-Under independence n c^2 of each is chi-squared with one degree of freedom, so -n/2 log(1 - c^2) is a log likelihood
-ratio, nats. Even curves would see more in heavy-tailed data; but series whose noise is loud at the same times are
-dependent in them too, without any hidden cause.
+with m the mean of 1 - tanh(r)^2: that frees them of what the error of the slope brings into both. Under independence
+n c^2 of each is chi-squared with one degree of freedom, so -n/2 log(1 - c^2) is a log likelihood ratio, nats. Even
+curves would see more in heavy-tailed data; but series whose noise is loud at the same times are dependent in them too,
+without any hidden cause.
 """
 
 from __future__ import annotations
@@ -39,14 +40,9 @@ def dependence(regressor: Table, remainder: Table) -> float:
     Args:
         regressor, remainder: standardized, uncorrelated [row].
     """
-    bent, straight = _freed(np.tanh(regressor), regressor), _freed(np.tanh(remainder), remainder)
-    cases = ((bent, remainder), (regressor, straight), (bent, straight))
-    shared = max(float(one @ other) ** 2 / float((one @ one) * (other @ other)) for one, other in cases)
+    one, other = np.tanh(regressor), np.tanh(remainder)
+    bent = one - one.mean() - (one @ regressor) / (regressor @ regressor) * regressor
+    left = other - other.mean() - np.mean(1 - other**2) * remainder
+    cases = ((bent, remainder), (regressor, left), (bent, left))
+    shared = max(float(first @ second) ** 2 / float((first @ first) * (second @ second)) for first, second in cases)
     return -len(regressor) / 2 * math.log1p(-min(shared, 1 - 1e-12))
-
-
-def _freed(curve: Table, line: Table) -> Table:
-    """A curve without its mean and its linear part."""
-    centered = curve - curve.mean()
-    left: Table = centered - (centered @ line) / (line @ line) * line
-    return left

@@ -23,6 +23,10 @@ from sostruct.networks.lagged.settling import ended
 Table = NDArray[np.float64]
 
 
+_FEWEST = 64
+"""Cases that are compiled for at least."""
+
+
 @dataclass(frozen=True, eq=False)
 class Alternatives:
     """Where the searches ended.
@@ -40,7 +44,7 @@ def alternatives(
     network: LaggedNetwork,
     data: LaggedData,
     cases: Sequence[tuple[int, Sequence[int]]],
-    starts: Sequence[Sequence[int]],
+    starts: Sequence[Sequence[int] | NDArray[np.int64]],
 ) -> Alternatives:
     """The best lagged parents of a target beside given causes within the step, for every case.
 
@@ -52,12 +56,12 @@ def alternatives(
     """
     variables, lagged = len(network.terms.variables), len(network.terms.variables) * network.terms.max_lag
     target = np.array([number for number, _ in cases])
-    begin = [sorted([*starts[number], *(lagged + cause for cause in causes)]) for number, causes in cases]
+    begin = [sorted([*map(int, starts[number]), *(lagged + cause for cause in causes)]) for number, causes in cases]
     within = np.zeros((len(cases), variables), bool)
     for case, (_, causes) in enumerate(cases):
         within[case, list(causes)] = True
     # rows of padding repeat the first case: the number of cases is part of what is compiled
-    padded = np.concatenate([np.arange(len(cases)), np.zeros(power_of_two(len(cases)) - len(cases), np.int64)])
+    padded = np.concatenate([np.arange(len(cases)), np.zeros(power_of_two(len(cases), _FEWEST) - len(cases), np.int64)])
     target, within, begin = target[padded], within[padded], [begin[case] for case in padded]
     prior = jax.tree.map(lambda leaf: np.asarray(leaf)[target], network.packed.prior)
     fixed = [np.concatenate([leaf[:, :lagged], within], axis=1) for leaf in (prior.allowed, prior.required)]

@@ -1,0 +1,149 @@
+"""Directions within the step: from pairs of correlated residuals to the log odds of what links them.
+
+Residuals of a true graph are independent, but for series with a hidden common cause. So the graph that is best over the
+pairs that are linked so far is asked which of its residuals are still correlated, these pairs join the others, and the
+best graph is looked for again. (Paths of both signs may hide a link: given all others, two causes of one effect are
+correlated, and that may cancel their own link.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from sostruct.discovery.mixed import BACKWARD, FORWARD, HIDDEN, MOST_NEIGHBORS, NONE, Cases, Mixed, best_graph
+from sostruct.networks.lagged.alternatives import alternatives
+from sostruct.networks.lagged.evidence import ALMOST_ALL
+from sostruct.networks.lagged.moments import LaggedData
+from sostruct.networks.lagged.network import LaggedNetwork
+from sostruct.networks.lagged.segments import Series, predicted_rows
+from sostruct.networks.lagged.terms import AbstractTerms
+
+Table = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_MOST_CASES = 4096
+"""Sets of causes of all series together."""
+
+_MOST_VALUES = 2**25
+"""Residuals of all of them, over all rows."""
+
+_ROUNDS = 4
+_LEAST = 1e-9
+
+
+def directions(values: Series, nats: Table, lagged: LaggedNetwork, free: LaggedNetwork) -> tuple[Table, Mask]:
+    """Log odds of every direction within the step, against the reverse and a hidden common cause together, 0 where
+    nothing is known; and the effects of the best graph [target, cause].
+
+    Args:
+        values: the series [time, variable], or one per realization.
+        nats: log odds of a link of every pair, symmetric [series, series].
+        lagged: a network of lagged links after its search.
+        free: a bare network of all that may act on each other within the step as well.
+    """
+    data = free.prepare(values)
+    allowed = np.isfinite(np.asarray(free.packed.prior.direction))
+    starts = [row[used] for row, used in zip(*map(np.asarray, (lagged.packed.active, lagged.packed.mask)), strict=True)]
+    nats = nats.copy()
+    for _ in range(_ROUNDS):
+        cases = _cases(values, free, data, _neighbors(nats, allowed, int(data.count)), starts)
+        graphs = _best_graphs(cases, nats > 0, allowed)
+        missed = _missed(cases, graphs, nats > 0)
+        if missed is None:
+            break
+        nats = np.where(missed > 0, missed, nats)
+    direction, effects = np.zeros(nats.shape), np.zeros(nats.shape, bool)
+    for graph in graphs:
+        for (one, other), odds in graph.nats.items():
+            known = [True, allowed[other, one], allowed[one, other], True]
+            if all(np.isfinite(odds[state]) for state in range(1, 4) if known[state]):
+                direction[other, one] = odds[FORWARD] - np.logaddexp(odds[BACKWARD], odds[HIDDEN])
+                direction[one, other] = odds[BACKWARD] - np.logaddexp(odds[FORWARD], odds[HIDDEN])
+            # else more neighbors than are considered: nothing is said of this pair
+        for (one, other), state in graph.states.items():
+            effects[other, one] = state == FORWARD
+            effects[one, other] = state == BACKWARD
+    return direction, effects
+
+
+def _best_graphs(cases: Cases, linked: Mask, allowed: Mask) -> list[Mixed]:
+    """The best graph of every connected group of linked pairs."""
+    pairs = nx.Graph(np.argwhere(np.triu(linked)).tolist())
+    found = []
+    for members in sorted(map(sorted, nx.connected_components(pairs))):
+        options = {}
+        for one, other in sorted(map(sorted, pairs.subgraph(members).edges)):
+            forward, backward = [FORWARD] * bool(allowed[other, one]), [BACKWARD] * bool(allowed[one, other])
+            options[one, other] = (NONE, *forward, *backward, HIDDEN)
+        found.append(best_graph(cases, options))
+    return found
+
+
+def _missed(cases: Cases, graphs: Sequence[Mixed], linked: Mask) -> Table | None:
+    """Log odds of links between residuals of the best graphs, of the pairs that were no candidates [series, series];
+    None if no such pair is probably linked."""
+    causes: list[set[int]] = [set() for _ in linked]
+    for graph in graphs:
+        for (one, other), state in graph.states.items():
+            if state in (FORWARD, BACKWARD):
+                causes[other if state == FORWARD else one].add(one if state == FORWARD else other)
+    own = cases.residuals[:, [cases.rows[target, frozenset(members)] for target, members in enumerate(causes)]]
+    count = len(own)
+    shared = np.minimum((own.T @ own / count) ** 2, ALMOST_ALL)
+    np.fill_diagonal(shared, 0.0)
+    nats = -count / 2 * np.log1p(-shared) - math.log((count + cases.ridge) / cases.ridge) / 2 + cases.odds
+    missed = np.where(linked, -np.inf, nats)
+    return missed if (missed > 0).any() else None
+
+
+def _neighbors(nats: Table, allowed: Mask, rows: int) -> list[list[int]]:
+    """The series that are considered as causes of each within the step, the most probable of those that it is linked
+    with: as many as there is room for all their sets."""
+    most = MOST_NEIGHBORS
+    while True:
+        near = [
+            sorted(one for one in np.argsort(-odds, kind="stable")[:most].tolist() if odds[one] > 0 and may[one])
+            for odds, may in zip(nats, allowed, strict=True)
+        ]
+        cases = sum(2 ** len(others) for others in near)
+        if most == 1 or (cases <= _MOST_CASES and cases * rows <= _MOST_VALUES):
+            return near
+        most -= 1
+
+
+def _cases(
+    values: Series, free: LaggedNetwork, data: LaggedData, near: list[list[int]], starts: Sequence[NDArray[np.int64]]
+) -> Cases:
+    """Prices and residuals of every set of the neighbors of every series."""
+    sets = [
+        (target, frozenset(causes))
+        for target, others in enumerate(near)
+        for size in range(len(others) + 1)
+        for causes in combinations(others, size)
+    ]
+    searches = alternatives(free, data, [(target, sorted(causes)) for target, causes in sets], starts)
+    return Cases(
+        rows={key: case for case, key in enumerate(sets)},
+        nats=searches.nats,
+        residuals=_residuals(values, free.terms, data, np.array([target for target, _ in sets]), searches.weight),
+        odds=float(np.median(np.asarray(free.packed.prior.log_odds))),
+        ridge=float(np.asarray(free.packed.ridge)[0]),
+    )
+
+
+def _residuals(
+    values: Series, terms: AbstractTerms, data: LaggedData, target: NDArray[np.int64], weight: Table
+) -> Table:
+    """What the weights of every case leave of its target, standardized [row, case]."""
+    links = (terms.lagged(values) - np.asarray(data.term_mean)) / np.asarray(data.term_scale)
+    own = (predicted_rows(values, terms.max_lag) - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
+    left: Table = own[:, target] - links @ weight.T
+    left -= left.mean(axis=0)
+    left /= np.maximum(left.std(axis=0), _LEAST)
+    return left
