@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from sostruct.discovery.dictionary import CHARGE
-from sostruct.discovery.orientation import directions
+from sostruct.discovery.orientation import by_shapes, directions
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.evidence import ALMOST_ALL
 from sostruct.networks.lagged.fixed_point import searched
@@ -43,6 +43,8 @@ from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms
 
 SURE = math.log(20.0)
 """Log odds from which a direction within the step is known."""
+
+_LEAST = 1e-12
 
 Table = NDArray[np.float64]
 
@@ -133,6 +135,24 @@ def mark_of(forward: float, backward: float) -> str:
     return "directed" if known else "undirected"
 
 
+def toward(nats: Table, direction: Table) -> Table:
+    """Log odds of an effect within the step.
+
+    Against an improbable direction no more counts than odds of twenty to one, unless it is forbidden: what directions
+    rest on (all that acts is seen, sampling is fast enough) may not hold, and data do not say so.
+
+    Args:
+        nats: log odds of a link, of either direction or none.
+        direction: log odds of this direction.
+    """
+    share = -np.logaddexp(0.0, -np.where(direction == -np.inf, -np.inf, np.maximum(direction, -SURE)))
+    both = -np.logaddexp(0.0, -nats) + share
+    with np.errstate(divide="ignore"):
+        chance = both - np.log(-np.expm1(np.minimum(both, -_LEAST)))
+    found: Table = np.where(direction > -SURE, nats + share, chance)
+    return found
+
+
 def offered(
     values: Series, terms: AbstractTerms | None, network: LaggedNetwork, settings: Mapping[str, Any]
 ) -> LaggedNetwork:
@@ -145,13 +165,13 @@ def offered(
         network: the bare network.
         settings: as of `LaggedNetwork.bare`.
     """
-    if terms is not None:
-        return network
     data = network.prepare(values)
     lagged, _ = searched(network, data)
     found = pairs(lagged, data)
     if found is None or not found.linked.any():
         return network
+    if terms is not None:
+        return network.directed(by_shapes(values, lagged, data, found.linked))
     names, lags = network.terms.variables, network.terms.max_lag
     table = LinearTerms(names, lags, instant=True)
     every = ~np.eye(len(names), dtype=bool)

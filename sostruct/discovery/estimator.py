@@ -40,7 +40,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
 
     What this assumes: effects at lags 1..max_lag that add up, of one series or of the product of two; no hidden common
     causes, and a system that does not change over the rows. Effects within a step are found where residuals are
-    correlated, and have a direction where residuals are not Gaussian (`discovery.contemporaneous`).
+    correlated, and have a direction, or a hidden common cause, where the data tell (`discovery.contemporaneous`).
 
     Data may be a frame or an array, several realizations of one system or labeled arrays of xarray
     (`tasks.adapters.gathered`); whatever may mislead in them is warned of (`tasks.advice`).

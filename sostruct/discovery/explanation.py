@@ -255,15 +255,16 @@ def _told(
             _no_moments(posterior, row["effect"]),
         ]
     else:
-        words = {"bidirected": "a hidden common cause is left", "undirected": "of either direction"}
+        words = {"bidirected": "a hidden common cause", "undirected": "of either direction"}
         lines = [
             f"Linked within the step ({words.get(row['mark'], 'the other direction is forbidden')}): {nats:.1f} nats, "
             f"partial correlation {row['weight']:.3f} +- {row['weight_sd']:.2g} of what lagged parents leave."
         ]
         if row["mark"] == "undirected":
             lines.append(
-                f"The shapes of the residuals favor it in this direction by {posterior.direction[target, source]:.1f} "
-                "nats, but are too close to Gaussian to decide. Forbid one direction (lag 0) if you know the other."
+                f"The log odds of this direction, against the other and a hidden common cause, are "
+                f"{posterior.direction[target, source]:.1f}: not enough to decide. Forbid one direction (lag 0) if you "
+                "know the other."
             )
     return Explanation(
         **common,

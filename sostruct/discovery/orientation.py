@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.discovery.mixed import BACKWARD, FORWARD, HIDDEN, MOST_NEIGHBORS, NONE, Cases, Mixed, best_graph
+from sostruct.discovery.shapes import negentropy
 from sostruct.networks.lagged.alternatives import alternatives
 from sostruct.networks.lagged.evidence import ALMOST_ALL
 from sostruct.networks.lagged.moments import LaggedData
@@ -32,6 +33,9 @@ _MOST_CASES = 4096
 
 _MOST_VALUES = 2**25
 """Residuals of all of them, over all rows."""
+
+_HINT = math.log(20.0) / 2
+"""The most that shapes of single pairs say, nats."""
 
 _ROUNDS = 4
 _LEAST = 1e-9
@@ -70,6 +74,38 @@ def directions(values: Series, nats: Table, lagged: LaggedNetwork, free: LaggedN
             effects[other, one] = state == FORWARD
             effects[one, other] = state == BACKWARD
     return direction, effects
+
+
+def by_shapes(values: Series, network: LaggedNetwork, data: LaggedData, linked: Mask) -> Table:
+    """Log odds of the directions of single pairs from the shapes of their residuals alone, at most half of what makes a
+    direction known: other series are left out of account [target, cause].
+
+    With J negentropy and r the correlation of two standardized residuals, `n [J(u_i) + J((u_j - r u_i) / s) - J(u_j) -
+    J((u_i - r u_j) / s)]` is about the log likelihood ratio of i -> j to j -> i (Hyvarinen & Smith 2013, JMLR 14).
+
+    Args:
+        values: the series [time, variable], or one per realization.
+        network: a lagged network after an epoch on `data`, of any terms.
+        data: its statistics.
+        linked: the pairs that are linked [series, series].
+    """
+    packed, terms = network.packed, network.terms
+    mask, active = np.asarray(packed.mask), np.asarray(packed.active)
+    columns = np.unique(active[mask])
+    weight = np.zeros((len(mask), len(columns)))
+    weight[np.nonzero(mask)[0], np.searchsorted(columns, active[mask])] = np.asarray(packed.weight)[mask]
+    design = terms.columns(terms.lagged(values), columns) - np.asarray(data.term_mean)[columns]
+    own = _left(values, terms, data, np.arange(len(mask)), design / np.asarray(data.term_scale)[columns] @ weight.T)
+    alone = negentropy(own)
+    found = np.zeros(linked.shape)
+    for one, other in np.argwhere(np.triu(linked)).tolist():
+        pair = own[:, [one, other]]
+        left = pair[:, ::-1] - (pair[:, 0] @ pair[:, 1] / len(pair)) * pair
+        forward, backward = negentropy(left / np.maximum(left.std(axis=0), _LEAST))
+        ratio = len(pair) * float(alone[one] + forward - alone[other] - backward)
+        found[other, one] = math.copysign(min(abs(ratio), _HINT), ratio)
+        found[one, other] = -found[other, one]
+    return found
 
 
 def _best_graphs(cases: Cases, linked: Mask, allowed: Mask) -> list[Mixed]:
@@ -142,8 +178,14 @@ def _residuals(
 ) -> Table:
     """What the weights of every case leave of its target, standardized [row, case]."""
     links = (terms.lagged(values) - np.asarray(data.term_mean)) / np.asarray(data.term_scale)
+    return _left(values, terms, data, target, links @ weight.T)
+
+
+def _left(values: Series, terms: AbstractTerms, data: LaggedData, target: NDArray[np.int64], predicted: Table) -> Table:
+    """Standardized differences between targets and their predictions, in standard deviations of the targets
+    [row, case]."""
     own = (predicted_rows(values, terms.max_lag) - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
-    left: Table = own[:, target] - links @ weight.T
+    left: Table = own[:, target] - predicted
     left -= left.mean(axis=0)
     left /= np.maximum(left.std(axis=0), _LEAST)
     return left

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from sostruct.discovery.contemporaneous import pairs
+from sostruct.discovery.contemporaneous import SURE, pairs, toward
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.curved import CurvedTerms
 from sostruct.networks.lagged.moments import LaggedData
@@ -144,10 +144,12 @@ class Posterior:
         direction = np.asarray(packed.prior.direction)
         within = pairs(network, data) if contemporaneous else None
         if within is not None:
-            toward = within.nats - np.logaddexp(0.0, -direction)
-            chance = 1 / (1 + np.exp(-np.clip(toward, -700, 700)))
-            summary = np.logaddexp(_log_odds(summary_chance, summary), toward)
-            summary_chance = 1 - (1 - summary_chance) * (1 - chance)
+            summary, summary_chance = _or(summary, summary_chance, toward(within.nats, direction))
+        if 0 in terms.lags:
+            size = len(direction)
+            link, active = conclusions.nats[:, -size:].T, conclusions.active[:, -size:].T
+            against = np.where(active, toward(link, np.minimum(direction, -SURE)), -np.inf)
+            summary, summary_chance = _or(summary, summary_chance, against)
         mask, slots = np.asarray(packed.mask), np.asarray(packed.active)
         term_mean, term_scale = np.asarray(data.term_mean), np.asarray(data.term_scale)
         target_scale = np.asarray(data.target_scale)[:, None]
@@ -233,6 +235,14 @@ class Posterior:
         if "treatment" in arrays:
             arrays["treatment"] = Treatment.from_json(str(arrays["treatment"]))
         return cls(**arrays)
+
+
+def _or(
+    nats: NDArray[np.float64], chance: NDArray[np.float64], other: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Evidence and probability of a cause that acts with a lag or, with these log odds, within the step."""
+    within = 1 / (1 + np.exp(-np.clip(other, -700, 700)))
+    return np.logaddexp(_log_odds(chance, nats), other), 1 - (1 - chance) * (1 - within)
 
 
 _SURE = 1 - 1e-9

@@ -70,7 +70,7 @@ def worth(known, size, states):
         if np.linalg.eigvalsh(kept)[0] <= 1e-6:
             return -math.inf
         fit = np.linalg.slogdet(kept)[1] + np.trace(np.linalg.inv(kept) @ correlation) - len(members)
-        total -= ROWS / 2 * fit + len(links) * (math.log((ROWS + RIDGE) / RIDGE) / 2 - ODDS)
+        total -= ROWS / 2 * fit + len(links) * (math.log((ROWS + RIDGE) / RIDGE) / 2 - 2 * ODDS)
         freed = []
         for order in itertools.permutations(members):
             parts = [own[order[0]]]
