@@ -11,10 +11,10 @@ partial correlation is `sign(b_ij) sqrt(b_ij b_ji)` where both weights agree in 
 **Which direction.** For every set of the series that a series is paired with, as its causes within the step, the best
 lagged parents are searched (`networks/lagged/alternatives.py`); `mixed.py` finds the graph of directed effects and
 hidden common causes that is most probable. Of each direction of a pair it keeps the log odds, against the reverse and a
-hidden common cause together. The effects of the best graph whose direction has odds of twenty to one are offered to the
+hidden common cause together. Effects of the best graph whose direction has odds of a hundred to one are offered to the
 search at lag 0, beside all lagged ones: the lagged graph changes with them, since a cause of a cause within the step is
-no longer taken for a lagged one. A pair where neither direction has odds of one to twenty has a hidden common cause and
-is bidirected; the others are undirected.
+no longer taken for a lagged one. Where neither direction has odds of one to twenty, a hidden common cause is proposed,
+and the pair is bidirected; the others are undirected.
 
 What it assumes: no feedback within a step, and hidden common causes without memory: one that persists acts through the
 past of all its effects. Where mechanisms are curved, and with gaps, pairs are reported without directions.
@@ -41,10 +41,11 @@ from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.segments import Series
 from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms
 
-SURE = math.log(20.0)
+SURE = math.log(100.0)
 """Log odds from which a direction within the step is known."""
 
-_LEAST = 1e-12
+EXCLUDED = math.log(20.0)
+"""Log odds against both directions from which a hidden common cause is proposed."""
 
 Table = NDArray[np.float64]
 
@@ -126,30 +127,19 @@ def _residual_products(network: LaggedNetwork, data: LaggedData) -> Table:
 def mark_of(forward: float, backward: float) -> str:
     """The mark of a link within the step, from the log odds of its two directions (-inf where one is forbidden).
 
-    Directed where one direction has odds of twenty to one, or is the only one allowed and has more than one to twenty;
-    bidirected where neither has as much; undirected else.
+    Directed where one direction has odds of a hundred to one, or is the only one allowed and has more than one to
+    twenty; bidirected where neither has as much; undirected else.
     """
-    if max(forward, backward) <= -SURE:
+    if max(forward, backward) <= -EXCLUDED:
         return "bidirected"
     known = max(forward, backward) >= SURE or min(forward, backward) == -math.inf
     return "directed" if known else "undirected"
 
 
 def toward(nats: Table, direction: Table) -> Table:
-    """Log odds of an effect within the step.
-
-    Against an improbable direction no more counts than odds of twenty to one, unless it is forbidden: what directions
-    rest on (all that acts is seen, sampling is fast enough) may not hold, and data do not say so.
-
-    Args:
-        nats: log odds of a link, of either direction or none.
-        direction: log odds of this direction.
-    """
-    share = -np.logaddexp(0.0, -np.where(direction == -np.inf, -np.inf, np.maximum(direction, -SURE)))
-    both = -np.logaddexp(0.0, -nats) + share
-    with np.errstate(divide="ignore"):
-        chance = both - np.log(-np.expm1(np.minimum(both, -_LEAST)))
-    found: Table = np.where(direction > -SURE, nats + share, chance)
+    """Evidence for an effect within the step: log odds of a link, of either direction or none, less what is to be said
+    against this direction, from the log odds of the direction."""
+    found: Table = nats - np.logaddexp(0.0, -direction)
     return found
 
 

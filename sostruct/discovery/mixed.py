@@ -15,12 +15,12 @@ A hidden common cause hands on nobody's past, so there it is cheaper than either
 A group linked by <->, with R the correlation of its residuals and R_0 the same with 0 between series that are not
 linked, adds
 
-    -n/2 (log |R_0| + tr R_0^-1 R - m)  -  sum over links of [1/2 log((n + lam) / lam) - 2 q]
+    -n/2 (log |R_0| + tr R_0^-1 R - m)  -  sum over links of [1/2 log((n + lam) / lam) - q]
 
-as one pair's link does in a regression, but that a hidden cause has two links, and each its prior odds q; its negentropy is that of the best order of its series, each freed of those
+as one pair's link does in a regression. Its negentropy is that of the best order of its series, each freed of those
 before it, which any common distribution exceeds by the dependence that is left. A link adds the smaller dependence of
-its two directions, less `1/2 log n` for its size and `log CURVES` for the choice; independence, which a hidden cause
-would make a coincidence, counts against it by as much, but by no more than there is negentropy to show it.
+its two directions, less `log n` for the two sources that a hidden cause adds; independence, which it would make a
+coincidence, counts against it by as much, but by no more than there is negentropy to show it.
 
 Sets of at most `MOST_NEIGHBORS` causes are considered for each series, all of them. The graph is found by coordinate
 ascent over pairs, and over two pairs that share a series, from several starts; what the other states of a pair cost is
@@ -37,7 +37,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sostruct.discovery.shapes import CURVES, dependence, negentropy
+from sostruct.discovery.shapes import dependence, negentropy
 
 Table = NDArray[np.float64]
 Pair = tuple[int, int]
@@ -162,7 +162,7 @@ class _Worth:
         if np.linalg.eigvalsh(kept)[0] < _LEAST:
             return -math.inf
         fit = np.linalg.slogdet(kept)[1] + np.trace(np.linalg.solve(kept, correlation)) - len(rows)
-        entry = math.log((self.count + self.cases.ridge) / self.cases.ridge) / 2 - 2 * self.cases.odds
+        entry = math.log((self.count + self.cases.ridge) / self.cases.ridge) / 2 - self.cases.odds
         return float(-self.count / 2 * fit - len(links) * entry)
 
     def _beyond(self, rows: tuple[int, ...], links: tuple[Pair, ...]) -> float:
@@ -206,7 +206,7 @@ class _Worth:
             dependence(self.cases.residuals[:, regressor], self._left(target, (regressor,)))
             for regressor, target in ((one, other), (other, one))
         )
-        return max(left - math.log(self.count) / 2 - math.log(CURVES), -max(shown - 2 * _NULL, 0.0))
+        return max(left - math.log(self.count), -max(shown - 2 * _NULL, 0.0))
 
 
 class _Graph:

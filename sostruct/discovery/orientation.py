@@ -34,9 +34,6 @@ _MOST_CASES = 4096
 _MOST_VALUES = 2**25
 """Residuals of all of them, over all rows."""
 
-_HINT = math.log(20.0) / 2
-"""The most that shapes of single pairs say, nats."""
-
 _ROUNDS = 4
 _LEAST = 1e-9
 
@@ -77,8 +74,8 @@ def directions(values: Series, nats: Table, lagged: LaggedNetwork, free: LaggedN
 
 
 def by_shapes(values: Series, network: LaggedNetwork, data: LaggedData, linked: Mask) -> Table:
-    """Log odds of the directions of single pairs from the shapes of their residuals alone, at most half of what makes a
-    direction known: other series are left out of account [target, cause].
+    """Log odds of the directions of single pairs from the shapes of their residuals alone: other series are left out of
+    account [target, cause].
 
     With J negentropy and r the correlation of two standardized residuals, `n [J(u_i) + J((u_j - r u_i) / s) - J(u_j) -
     J((u_i - r u_j) / s)]` is about the log likelihood ratio of i -> j to j -> i (Hyvarinen & Smith 2013, JMLR 14).
@@ -103,8 +100,7 @@ def by_shapes(values: Series, network: LaggedNetwork, data: LaggedData, linked: 
         left = pair[:, ::-1] - (pair[:, 0] @ pair[:, 1] / len(pair)) * pair
         forward, backward = negentropy(left / np.maximum(left.std(axis=0), _LEAST))
         ratio = len(pair) * float(alone[one] + forward - alone[other] - backward)
-        found[other, one] = math.copysign(min(abs(ratio), _HINT), ratio)
-        found[one, other] = -found[other, one]
+        found[other, one], found[one, other] = ratio, -ratio
     return found
 
 

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from sostruct.discovery.contemporaneous import SURE, pairs, toward
+from sostruct.discovery.contemporaneous import pairs, toward
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.curved import CurvedTerms
 from sostruct.networks.lagged.moments import LaggedData
@@ -148,7 +148,7 @@ class Posterior:
         if 0 in terms.lags:
             size = len(direction)
             link, active = conclusions.nats[:, -size:].T, conclusions.active[:, -size:].T
-            against = np.where(active, toward(link, np.minimum(direction, -SURE)), -np.inf)
+            against = np.where(active, toward(link, direction), -np.inf)
             summary, summary_chance = _or(summary, summary_chance, against)
         mask, slots = np.asarray(packed.mask), np.asarray(packed.active)
         term_mean, term_scale = np.asarray(data.term_mean), np.asarray(data.term_scale)

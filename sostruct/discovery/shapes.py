@@ -22,9 +22,6 @@ from numpy.typing import NDArray
 
 Table = NDArray[np.float64]
 
-CURVES = 3
-"""Correlations among which `dependence` takes the largest."""
-
 
 def negentropy(columns: Table) -> Table:
     """Approximate negentropy J of standardized columns [row, column], nats per row [column]."""

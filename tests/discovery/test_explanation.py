@@ -236,7 +236,7 @@ def test_pairs_within_the_step():
 
 def test_effects_within_the_step_and_their_order():
     rng = np.random.default_rng(0)
-    values = rng.laplace(size=(600, 2))
+    values = rng.laplace(size=(2000, 2))
     values[:, 1] += 0.8 * values[:, 0]
     found = ss.discover(pd.DataFrame(values, columns=["a", "b"]), 1)
     told = found.explain("a", "b")

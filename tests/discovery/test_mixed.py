@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sostruct.discovery.mixed import BACKWARD, FORWARD, HIDDEN, NONE, Cases, best_graph
-from sostruct.discovery.shapes import CURVES, dependence, negentropy
+from sostruct.discovery.shapes import dependence, negentropy
 
 ODDS, RIDGE, ROWS = -1.5, 1.0, 300
 
@@ -70,7 +70,7 @@ def worth(known, size, states):
         if np.linalg.eigvalsh(kept)[0] <= 1e-6:
             return -math.inf
         fit = np.linalg.slogdet(kept)[1] + np.trace(np.linalg.inv(kept) @ correlation) - len(members)
-        total -= ROWS / 2 * fit + len(links) * (math.log((ROWS + RIDGE) / RIDGE) / 2 - 2 * ODDS)
+        total -= ROWS / 2 * fit + len(links) * (math.log((ROWS + RIDGE) / RIDGE) / 2 - ODDS)
         freed = []
         for order in itertools.permutations(members):
             parts = [own[order[0]]]
@@ -81,7 +81,7 @@ def worth(known, size, states):
             forward, backward = left_of(own[b], [own[a]]), left_of(own[a], [own[b]])
             shown = min(shape(own[a]) + shape(forward), shape(own[b]) + shape(backward)) - 2
             dependent = min(dependence(own[a], forward), dependence(own[b], backward))
-            total += max(dependent - math.log(ROWS) / 2 - math.log(CURVES), -max(shown, 0.0))
+            total += max(dependent - math.log(ROWS), -max(shown, 0.0))
     return total
 
 
