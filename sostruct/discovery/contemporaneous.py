@@ -43,6 +43,7 @@ from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.segments import Series, predicted_rows
 from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms
+from sostruct.networks.lagged.weighted import of_target
 
 DISTINCT = math.log(100.0)
 """Nats of negentropy, over all rows, from which a residual is distinctly not Gaussian: one in a hundred that is
@@ -95,7 +96,7 @@ def pairs(network: LaggedNetwork, data: LaggedData) -> Pairs | None:
         data: standardized statistics.
     """
     products = _residual_products(network, data)
-    count, size = float(data.count), len(products)
+    count, size = float(data.count if network.weights is None else len(network.weights.rows)), len(products)
     scale = np.sqrt(np.diag(products) + count * float(data.floor))
     products = count * products / (scale[:, None] * scale)
     np.fill_diagonal(products, count)
@@ -131,7 +132,13 @@ def pairs(network: LaggedNetwork, data: LaggedData) -> Pairs | None:
 
 
 def _residual_products(network: LaggedNetwork, data: LaggedData) -> Table:
-    """U'U of the residuals of standardized targets [target, target]: `Y'Y - W C' - C W' + W G W'`."""
+    """U'U of the residuals of standardized targets [target, target]: `Y'Y - W C' - C W' + W G W'`; where rows are
+    weighted, of `sqrt(f) u` with the foreseen weights f: bursts that two series share do not make them correlated. The
+    outliers of a cause stay: they are what tells most of its effects."""
+    if network.weights is not None:
+        left = residuals(network.weights.segments, network, data) * np.sqrt(network.weights.foreseen)
+        own: Table = left.T @ left
+        return own
     packed = network.packed
     mask = np.asarray(packed.mask)
     target = np.nonzero(mask)[0]
@@ -173,16 +180,22 @@ def directions(values: Series, network: LaggedNetwork, data: LaggedData) -> Dire
 
 def residuals(values: Series, network: LaggedNetwork, data: LaggedData) -> Table:
     """What the parents leave of every series, rows L..T-1 of every realization, standardized [row, series]."""
+    left = unexplained(values, network, data)
+    found: Table = (left - left.mean(axis=0)) / left.std(axis=0)
+    return found
+
+
+def unexplained(values: Series, network: LaggedNetwork, data: LaggedData) -> Table:
+    """The same in units of the standardized targets, around the fitted means [row, series]."""
     terms, packed = network.terms, network.packed
     links = terms.lagged(values)
-    left = (predicted_rows(values, terms.max_lag) - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
-    mean, scale = np.asarray(data.term_mean), np.asarray(data.term_scale)
+    left: Table = (predicted_rows(values, terms.max_lag) - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
     rows = zip(np.asarray(packed.mask), np.asarray(packed.active), np.asarray(packed.weight), strict=True)
     for target, (mask, active, weight) in enumerate(rows):
         columns = active[mask]
+        mean, scale = of_target(data.term_mean, target), of_target(data.term_scale, target)
         left[:, target] -= (terms.columns(links, columns) - mean[columns]) / scale[columns] @ weight[mask]
-    found: Table = (left - left.mean(axis=0)) / left.std(axis=0)
-    return found
+    return left
 
 
 def offered(
@@ -194,7 +207,7 @@ def offered(
     Args:
         values: the series [time, variable], or one per realization.
         terms: the curved table that was chosen, or None.
-        network: the bare network.
+        network: the bare network, with weights of rows or without.
         settings: as of `LaggedNetwork.bare`.
     """
     data = network.prepare(values)
@@ -205,7 +218,8 @@ def offered(
     if terms is not None or not found.precedes.any():
         return network.directed(found.nats)
     table = LinearTerms(names, lags, instant=True)
-    return LaggedNetwork.bare(names, lags, terms=table, precedes=found.precedes, **settings).directed(found.nats)
+    ordered = LaggedNetwork.bare(names, lags, terms=table, precedes=found.precedes, **settings)
+    return ordered.weighted(network.weights, network.noise).directed(found.nats)
 
 
 _GAUSSIAN = (1 + math.log(2 * math.pi)) / 2
