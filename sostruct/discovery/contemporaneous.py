@@ -133,10 +133,10 @@ def pairs(network: LaggedNetwork, data: LaggedData) -> Pairs | None:
 
 def _residual_products(network: LaggedNetwork, data: LaggedData) -> Table:
     """U'U of the residuals of standardized targets [target, target]: `Y'Y - W C' - C W' + W G W'`; where rows are
-    weighted, of `sqrt(f) u` with the foreseen weights f: bursts that two series share do not make them correlated. The
-    outliers of a cause stay: they are what tells most of its effects."""
+    weighted, of `sqrt(v) u` with the weights v of each series: outliers that fall together by chance, and bursts that
+    two series share, do not make them correlated."""
     if network.weights is not None:
-        left = residuals(network.weights.segments, network, data) * np.sqrt(network.weights.foreseen)
+        left = residuals(network.weights.segments, network, data) * np.sqrt(network.weights.rows)
         own: Table = left.T @ left
         return own
     packed = network.packed

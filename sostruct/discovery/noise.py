@@ -22,7 +22,7 @@ unless the user says otherwise; but curves that only Gaussian noise asks for are
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,8 +97,8 @@ def reweighted(values: Series, network: LaggedNetwork, noise: str) -> LaggedNetw
 def still_curved(
     values: Series, choice: tuple[CurvedTerms, tuple[int, ...]], network: LaggedNetwork, settings: Mapping[str, Any]
 ) -> bool:
-    """Whether the curves and products that Gaussian noise asks for are asked for by noise of any kind: outliers and
-    bursts can look like curvature, and explain the data better than it.
+    """Whether curves and products that are asked for where all rows count alike pay as well on rows weighted by the
+    noise of lines: outliers and bursts can look like curvature. Tables too large for weights are not asked again.
 
     Args:
         values: the complete series [time, variable], or one per realization.
@@ -107,28 +107,22 @@ def still_curved(
         settings: as of `LaggedNetwork.bare`.
     """
     table, reach = choice
+    if not fits(table):
+        return True
     names, lags = network.terms.variables, network.terms.max_lag
-    data = network.prepare(values)
-    data = eqx.tree_at(lambda one: one.power, data, np.asarray(data.power) * (1 + table.floor))
-    nearest, _ = horizons(data, network.terms, settings)
-    lines = LaggedNetwork.bare(names, lags, horizon=nearest, **settings)
-    curves = LaggedNetwork.bare(names, lags, terms=table, horizon=reach, **settings)
-    nats, noise = _evidence(lines, data, values)
-    without = nats + noise()
-    nats, noise = _evidence(curves, curves.prepare(values), values)
-    return one_of(nats - without) or one_of(nats + noise() - without)
+    nearest, _ = horizons(_floored(network.prepare(values), table), network.terms, settings)
+    lines = reweighted(values, LaggedNetwork.bare(names, lags, horizon=nearest, **settings), "auto")
+    if lines.weights is None:
+        return True
+    curves = LaggedNetwork.bare(names, lags, terms=table, horizon=reach, **settings).weighted(lines.weights)
+    without = evidence_by_target(*searched(lines, _floored(lines.prepare(values), table)))
+    return one_of(evidence_by_target(*searched(curves, curves.prepare(values))) - without)
 
 
-def _evidence(network: LaggedNetwork, data: LaggedData, values: Series) -> tuple[Table, Callable[[], Table]]:
-    """Log evidence of every target if its noise is Gaussian [target], and what there is more whatever its kind."""
-    found, signals = searched(network, data)
-
-    def more() -> Table:
-        now = fitted(residuals(values, found, data), "auto", _lengths(values, network))
-        gained: Table = np.logaddexp.reduce(now.noise.nats, axis=1)
-        return np.zeros(len(gained)) if now.alike else gained
-
-    return evidence_by_target(found, signals), more
+def _floored(data: LaggedData, table: CurvedTerms) -> LaggedData:
+    """The same statistics with the noise floor of the curves, so that evidence compares."""
+    found: LaggedData = eqx.tree_at(lambda one: one.power, data, np.asarray(data.power) * (1 + table.floor))
+    return found
 
 
 def _lengths(values: Series, network: LaggedNetwork) -> tuple[int, ...]:
