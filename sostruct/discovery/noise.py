@@ -9,7 +9,8 @@ all rows alike, the residuals of every series are compared under three kinds of 
 
 The evidence is the density of the residuals, what is unknown of their noise averaged out; of volatile noise, by
 one-step predictions. If a system in which the noise of one series, any of them, is not Gaussian is more probable than
-one without, by the prior log odds `CHARGE` of `dictionary.py`, every series has the kind with the highest evidence.
+one without, by the prior log odds `CHARGE` of `dictionary.py`, every series has the kind with the highest evidence, and
+Gaussian noise unless that is ahead by as much.
 Rows then get the weights that follow from it, the graph is searched again on weighted statistics
 (`networks.lagged.weighted`), and so on from the new residuals, until the graph stands, `ROUNDS` times at most.
 Weighting needs no more of the noise than roughly where it is strong; nothing else about the search changes.
@@ -31,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.discovery.contemporaneous import residuals
-from sostruct.discovery.dictionary import evidence_by_target, horizons, one_of
+from sostruct.discovery.dictionary import CHARGE, evidence_by_target, horizons, one_of
 from sostruct.discovery.tails import gaussian_density, tailed, tails
 from sostruct.discovery.volatility import changing, volatility
 from sostruct.networks.lagged.curved import CurvedTerms
@@ -146,7 +147,8 @@ def fitted(left: Table, noise: str, lengths: tuple[int, ...] = ()) -> RowNoise:
         nats[moving, 2] = change.evidence - base[moving]
     if auto:
         either = np.logaddexp.reduce(nats[:, 1:], axis=1) - math.log(2.0)
-        kind = nats.argmax(axis=1) if one_of(either) else np.zeros(size, np.int64)
+        distinct = (nats.max(axis=1) > CHARGE) & one_of(either)
+        kind = np.where(distinct, nats.argmax(axis=1), 0)
     else:
         kind = np.full(size, KINDS.index(noise))
     rows, foreseen, share = np.ones(left.shape), np.ones(left.shape), np.ones(size)

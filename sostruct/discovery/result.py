@@ -321,7 +321,8 @@ class Discovery:
             truth: a known graph to judge by; the time-lag graph is drawn without.
             kind: "overview": the graph, with the truth beside it when given, and the evidence for every pair;
                 "summary": series on a ring, arrows with their lags; "lags": the time-lag graph, series by steps;
-                "evidence": nats for every cause and effect, all lags together.
+                "evidence": nats for every cause and effect, all lags together; "noise": how strong the noise of every
+                series is over the rows.
 
         Raises:
             ConfigError: another kind.
@@ -333,10 +334,14 @@ class Discovery:
             return figures.draw_found(self.graph, self.summary, truth)
         if kind == "lags":
             return figures.draw_lags(self.graph)
+        if kind == "noise":
+            from sostruct.reports.noise_figure import draw_noise
+
+            return draw_noise(self.noise, self.volatility)
         if kind not in ("summary", "evidence"):
             raise ConfigError(
-                f"Cannot plot kind={kind!r}. This is because it is one of overview, summary, lags, evidence. Try "
-                "'overview'."
+                f"Cannot plot kind={kind!r}. This is because it is one of overview, summary, lags, evidence, noise. "
+                "Try 'overview'."
             )
         with settings():
             if kind == "summary":
@@ -401,10 +406,17 @@ class Discovery:
         table = pd.DataFrame(rows, columns=list(COLUMNS))
         return table.astype(dict.fromkeys(("cause", "effect", "function", "mark"), "object")) if rows else table
 
+    def _weighted(self) -> list[str]:
+        """What is to be known of the noise, in a line, where it is not Gaussian."""
+        counts = self.noise["kind"].value_counts()
+        told = {"student": "noise with heavy tails", "volatile": "noise of changing strength"}
+        parts = [f"{counts[kind]} with {words}" for kind, words in told.items() if kind in counts]
+        return [f"Rows are weighted, by series: {', '.join(parts)}."] if parts else []
+
     def __repr__(self) -> str:
         posterior = self.posterior
         state = "settled" if self.settled else "not settled"
-        done = "".join(f"\n  {step}" for step in self.treatment)
+        done = "".join(f"\n  {step}" for step in (*self.treatment, *self._weighted()))
         return (
             f"Discovery: {len(self.edges)} edges among {len(posterior.variables)} series, lags 1 to "
             f"{posterior.max_lag} ({self.expected_false_edges:.1f} expected to be false), {posterior.count:g} rows, "
