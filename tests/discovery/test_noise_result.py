@@ -12,7 +12,7 @@ import pytest
 import sostruct as ss
 from sostruct.discovery.noise import reweighted
 from sostruct.discovery.posterior import Posterior
-from sostruct.discovery.volatility import _piecewise, predictions
+from sostruct.discovery.volatility import _piecewise, predictions, volatility
 from sostruct.errors import ConfigError
 from sostruct.networks.lagged import weighted as limits
 from sostruct.networks.lagged.fixed_point import searched
@@ -95,6 +95,21 @@ def test_weights_are_nearer_to_the_truth_and_know_how_near() -> None:
     assert 0.4 < np.mean(doubts) < 2.0  # mean of 16 squares of standard normals
 
 
+def test_doubt_by_slot_is_that_of_the_weights(both) -> None:
+    """What forecasts and interventions draw from, against what the tables say: sd_j^2 A^-1 over the columns' scales."""
+    found = both[3]["auto"]
+    posterior = found.posterior
+    edges = found.edges.set_index(["effect", "cause", "lag"])
+    for target, slots in enumerate(posterior.slots):
+        for place in np.flatnonzero(slots >= 0):
+            cause, lag = posterior.terms.links[slots[place]]
+            spread = posterior.noise_sd[target] * np.sqrt(posterior.inverse[target, place, place])
+            spread /= posterior.term_scale[target, slots[place]]
+            assert spread == pytest.approx(edges.loc[(NAMES[target], cause, lag), "weight_sd"], rel=1e-9)
+            weight = edges.loc[(NAMES[target], cause, lag), "weight"]
+            assert posterior.coefficient[target, place] == pytest.approx(weight, rel=1e-9)
+
+
 def test_explanations_price_by_each_series_own_statistics(both) -> None:
     found = both[3]["auto"]
     for edge in found.scores.itertuples():
@@ -164,6 +179,17 @@ def test_filters_begin_anew_at_every_realization() -> None:
     np.testing.assert_allclose(
         _piecewise(left, (30, 40, 20)), np.concatenate([predictions(piece) for piece in pieces]), rtol=1e-9, atol=1e-12
     )
+
+
+def test_nothing_is_known_at_the_ends_of_realizations() -> None:
+    """Before the first row of each, and after the last, the prediction is that of the prior."""
+    rng = np.random.default_rng(2)
+    left = rng.normal(size=(90, 1)) * np.repeat([1.0, 5.0], 45)[:, None]
+    found = volatility(left, (30, 60))
+    backward = 2 * found.weighing - found.predicted
+    assert found.predicted[0, 0] == pytest.approx(found.predicted[30, 0], abs=1e-12)
+    assert backward[29, 0] == pytest.approx(backward[89, 0], abs=1e-12)
+    assert abs(backward[59, 0] - backward[89, 0]) > 0.1
 
 
 def test_realizations_and_seasons_are_weighted_too(both) -> None:
