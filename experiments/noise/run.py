@@ -104,6 +104,9 @@ FAMILIES = {
     "Lorenz-96 F40, T250": of_task("Lorenz96", steps=250, forcing=40.0),
 }
 
+NO_LAGS = ("Lorenz-96 F40, T250",)
+"""Families of sampled flows: an effect within the step may be seen at any lag."""
+
 Row = tuple[str, str, int, str, float]
 
 
@@ -146,6 +149,28 @@ def kinds(table: pd.DataFrame) -> list[dict[str, object]]:
     return rows
 
 
+def written(table: pd.DataFrame, peers: Sequence[Any]) -> list[str]:
+    """The page."""
+    own = table[table["method"].isin(SETTINGS) & ~table["family"].isin(NO_LAGS)]
+    beliefs = [
+        "Of systems whose true lags mean something: probabilities of links between different series (Brier score), "
+        "false edges in the graph beyond `expected_false_edges`, and the mean log predictive density of the next 200 "
+        "rows, nats per value:",
+        *(markdown_table(made(own, BELIEFS, "noise")) for made in (levels, differences) if len(own)),
+    ]
+    return [
+        f"Sparse VARs p 10, T 300 where nothing else is said, {table['seed'].nunique()} seeds; mean ± standard error. "
+        '`sostruct` is the default, `noise="auto"`; `all rows alike` is `noise="gaussian"`.',
+        markdown_table(levels(table, GRAPH, "noise")),
+        "`sostruct` minus the others, seed by seed:",
+        markdown_table(differences(table, GRAPH, "noise")),
+        *(beliefs if len(own) else ()),
+        "Share of the series whose noise is said to be of each kind:",
+        markdown_table(kinds(table)),
+        versions_line(versions() | peers_versions(peers)),
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=seed_range, default=range(1000, 1020), help="FIRST:END, default 1000:1020")
@@ -173,21 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 figures = score_row(referee(links.any(axis=0), peer.ranking(fit), peer.decision(fit)))
                 rows += [(family, peer.name, seed, metric, value) for metric, value in figures.items()]
     table = pd.DataFrame(rows, columns=["family", "method", "seed", "metric", "value"])
-    own = table[table["method"].isin(SETTINGS)]
-    page = [
-        f"Sparse VARs p 10, T 300 where nothing else is said, {len(given.seeds)} seeds; mean ± standard error. "
-        '`sostruct` is the default, `noise="auto"`; `all rows alike` is `noise="gaussian"`.',
-        markdown_table(levels(table, GRAPH, "noise")),
-        "`sostruct` minus the others, seed by seed:",
-        markdown_table(differences(table, GRAPH, "noise")),
-        "Probabilities of links between different series (Brier score), false edges in the graph beyond "
-        "`expected_false_edges`, and the mean log predictive density of the next 200 rows, nats per value:",
-        markdown_table(levels(own, BELIEFS, "noise")),
-        markdown_table(differences(own, BELIEFS, "noise")),
-        "Share of the series whose noise is said to be of each kind:",
-        markdown_table(kinds(table)),
-        versions_line(versions() | peers_versions(peers)),
-    ]
+    page = written(table, peers)
     print("\n\n".join(page))
     if not given.no_write:
         write_csv(REFERENCE / "noise.csv", table)
