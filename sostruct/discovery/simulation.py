@@ -183,8 +183,8 @@ class Mechanisms:
         )
 
     def noise(self, generator: np.random.Generator) -> Table:
-        """Noise of one step [course, target]: whole rows of residuals, or with the tails that were found, changing noise at
-        its mean variance."""
+        """Noise of one step [course, target]: whole rows of residuals, or with the tails that were found; noise of
+        changing strength at its mean variance."""
         if self.shapes is not None:
             return self.noise_sd * self.shapes[generator.integers(len(self.shapes), size=len(self.noise_sd))]
         standard = generator.standard_normal(self.noise_sd.shape)
