@@ -126,6 +126,24 @@ def test_streaming(tmp_path: Path) -> None:
     assert found["again"].rows == 800
 
 
+def test_noise() -> None:
+    """docs/noise.md, on three series, the second with heavy tails, the third with bursts."""
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(400, 3))
+    values[:, 1] = generator.standard_t(2.5, 400)
+    values[:, 2] *= np.where(np.arange(400) // 80 % 2 == 1, 6.0, 1.0)
+    found: dict[str, Any] = {"frame": pd.DataFrame(values, columns=["calm", "heavy", "stormy"])}
+    exec(compile(code("noise.md"), "noise.md", "exec"), found)
+    line = "Rows are weighted, by series: 1 with noise with heavy tails, 1 with noise of changing strength."
+    assert line in repr(found["found"])
+    assert line in (DOCS / "noise.md").read_text("utf-8")
+    assert set(found["alike"].noise["kind"]) == {"gaussian"}
+    assert set(found["tailed"].noise["kind"]) == {"student"}
+    header = re.search(r"found.noise  # (.*)", (DOCS / "noise.md").read_text("utf-8"))
+    assert header is not None
+    assert header[1].split(", ") == list(found["found"].noise.columns)
+
+
 def test_data() -> None:
     """docs/data.md, on recordings of one system with a daily wave, some of them irregular, and a column of counts."""
     frame = SparseVAR(nodes=3, steps=360, max_lag=2).load(2).frame

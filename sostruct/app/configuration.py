@@ -35,6 +35,7 @@ class LaggedSettings:
     ridge: float = 1.0
     functions: str = "auto"
     contemporaneous: bool = True
+    noise: str = "auto"
     probabilities: bool = True
     season: Any = None
     harmonics: int | None = None

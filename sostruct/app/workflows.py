@@ -74,6 +74,7 @@ class CausesWorkflow(AbstractWorkflow):
             ridge=settings.ridge,
             functions=settings.functions,
             contemporaneous=settings.contemporaneous,
+            noise=settings.noise,
             probabilities=settings.probabilities,
             season=OmegaConf.to_container(settings.season) if OmegaConf.is_list(settings.season) else settings.season,
             harmonics=settings.harmonics,

@@ -38,8 +38,9 @@ from sostruct.networks.lagged.evidence import ALMOST_ALL
 from sostruct.networks.lagged.fixed_point import searched
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
-from sostruct.networks.lagged.segments import Series
+from sostruct.networks.lagged.segments import Series, predicted_rows
 from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms
+from sostruct.networks.lagged.weighted import of_target
 
 SURE = math.log(100.0)
 """Log odds from which a direction within the step is known."""
@@ -76,7 +77,7 @@ def pairs(network: LaggedNetwork, data: LaggedData) -> Pairs | None:
         data: standardized statistics.
     """
     products = _residual_products(network, data)
-    count, size = float(data.count), len(products)
+    count, size = float(data.count if network.weights is None else len(network.weights.rows)), len(products)
     scale = np.sqrt(np.diag(products) + count * float(data.floor))
     products = count * products / (scale[:, None] * scale)
     np.fill_diagonal(products, count)
@@ -112,7 +113,13 @@ def pairs(network: LaggedNetwork, data: LaggedData) -> Pairs | None:
 
 
 def _residual_products(network: LaggedNetwork, data: LaggedData) -> Table:
-    """U'U of the residuals of standardized targets [target, target]: `Y'Y - W C' - C W' + W G W'`."""
+    """U'U of the residuals of standardized targets [target, target]: `Y'Y - W C' - C W' + W G W'`; where rows are
+    weighted, of `sqrt(v) u` with the weights v of each series: outliers that fall together by chance, and bursts that
+    two series share, do not make them correlated."""
+    if network.weights is not None:
+        left = residuals(network.weights.segments, network, data) * np.sqrt(network.weights.rows)
+        own: Table = left.T @ left
+        return own
     packed = network.packed
     mask = np.asarray(packed.mask)
     target = np.nonzero(mask)[0]
@@ -143,6 +150,26 @@ def toward(nats: Table, direction: Table) -> Table:
     return found
 
 
+def residuals(values: Series, network: LaggedNetwork, data: LaggedData) -> Table:
+    """What the parents leave of every series, rows L..T-1 of every realization, standardized [row, series]."""
+    left = unexplained(values, network, data)
+    found: Table = (left - left.mean(axis=0)) / left.std(axis=0)
+    return found
+
+
+def unexplained(values: Series, network: LaggedNetwork, data: LaggedData) -> Table:
+    """The same in units of the standardized targets, around the fitted means [row, series]."""
+    terms, packed = network.terms, network.packed
+    links = terms.lagged(values)
+    left: Table = (predicted_rows(values, terms.max_lag) - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
+    rows = zip(np.asarray(packed.mask), np.asarray(packed.active), np.asarray(packed.weight), strict=True)
+    for target, (mask, active, weight) in enumerate(rows):
+        columns = active[mask]
+        mean, scale = of_target(data.term_mean, target), of_target(data.term_scale, target)
+        left[:, target] -= (terms.columns(links, columns) - mean[columns]) / scale[columns] @ weight[mask]
+    return left
+
+
 def offered(
     values: Series, terms: AbstractTerms | None, network: LaggedNetwork, settings: Mapping[str, Any]
 ) -> LaggedNetwork:
@@ -152,7 +179,7 @@ def offered(
     Args:
         values: the series [time, variable], or one per realization.
         terms: the curved table that was chosen, or None.
-        network: the bare network.
+        network: the bare network, with weights of rows or without.
         settings: as of `LaggedNetwork.bare`.
     """
     data = network.prepare(values)
@@ -161,7 +188,7 @@ def offered(
     if found is None or not found.linked.any():
         return network
     if terms is not None:
-        return network.directed(by_shapes(values, lagged, data, found.linked))
+        return network.directed(by_shapes(residuals(values, lagged, data), found.linked))
     names, lags = network.terms.variables, network.terms.max_lag
     table = LinearTerms(names, lags, instant=True)
     every = ~np.eye(len(names), dtype=bool)
@@ -170,4 +197,5 @@ def offered(
     precedes &= direction >= SURE
     if not precedes.any():
         return network.directed(direction)
-    return LaggedNetwork.bare(names, lags, terms=table, precedes=precedes, **settings).directed(direction)
+    within = LaggedNetwork.bare(names, lags, terms=table, precedes=precedes, **settings)
+    return within.weighted(network.weights, network.noise).directed(direction)

@@ -67,7 +67,7 @@ def chosen(
     chosen_lags, evidence = horizons(curved.prepare(values), table, settings)
     floored = eqx.tree_at(lambda one: one.power, data, np.asarray(data.power) * (1 + table.floor))
     _, without = horizons(floored, linear.terms, settings)
-    return (table, chosen_lags) if _one_of(evidence - without) else None
+    return (table, chosen_lags) if one_of(evidence - without) else None
 
 
 def horizons(data: LaggedData, table: AbstractTerms, settings: Mapping[str, Any]) -> tuple[tuple[int, ...], Table]:
@@ -83,12 +83,12 @@ def horizons(data: LaggedData, table: AbstractTerms, settings: Mapping[str, Any]
     for horizon in range(1, table.max_lag + 1):
         reach = [horizon] * len(table.variables)
         network = LaggedNetwork.bare(table.variables, table.max_lag, terms=table, horizon=reach, **settings)
-        found.append(_evidence(*searched(network, data)))
+        found.append(evidence_by_target(*searched(network, data)))
     evidence = np.stack(found)
     return tuple((evidence.argmax(axis=0) + 1).tolist()), evidence.max(axis=0)
 
 
-def _evidence(network: LaggedNetwork, signals: Signals) -> Table:
+def evidence_by_target(network: LaggedNetwork, signals: Signals) -> Table:
     """Log evidence and structure prior of every target [target]."""
     log_odds, layout = np.asarray(network.packed.prior.log_odds), network.terms.layout
     mask, columns = np.asarray(network.packed.mask), np.asarray(network.packed.active)
@@ -99,10 +99,10 @@ def _evidence(network: LaggedNetwork, signals: Signals) -> Table:
 
 
 def _asked_for(linear: LaggedNetwork, curved: LaggedNetwork, table: CurvedTerms, values: Series) -> bool:
-    return _one_of(_best_beside(linear, curved, table, values))
+    return one_of(_best_beside(linear, curved, table, values))
 
 
-def _one_of(nats: Table) -> bool:
+def one_of(nats: Table) -> bool:
     """Whether one target, any of them with equal odds, being nonlinear is more probable than that none is."""
     return bool(np.logaddexp.reduce(nats) - math.log(len(nats)) > CHARGE)
 

@@ -16,6 +16,7 @@ from sostruct.control.estimator import AbstractEstimator
 from sostruct.control.run import Run
 from sostruct.discovery.contemporaneous import offered
 from sostruct.discovery.dictionary import chosen, horizons
+from sostruct.discovery.noise import reweighted, still_curved
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.result import Discovery
 from sostruct.errors import ConfigError
@@ -24,7 +25,11 @@ from sostruct.growth.base import AbstractGrowthRule
 from sostruct.networks.lagged.curved import MOST_COLUMNS, CurvedTerms
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.segments import segments_of
+from sostruct.networks.lagged.weighted import KINDS, MOST_NUMBERS, fits
 from sostruct.tasks.treatment import treated
+
+NOISES = ("auto", *KINDS)
+"""What noise may be like."""
 
 FUNCTIONS = ("auto", "linear", "curved")
 """What mechanisms may look like."""
@@ -61,6 +66,10 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
             (`networks.lagged.curved`); "auto": so if the data ask for it (`discovery.dictionary`) and the table has
             room for all series and lags.
         contemporaneous: whether effects within a step are looked for.
+        noise: "gaussian": every row counts alike; "student": outlying rows of a series count less; "volatile": so do
+            rows where its noise is strong, as a belief network predicts it; "auto": as the data ask for, series by
+            series (`discovery.noise`). With gaps, in graphs of curves, or with more than
+            `networks.lagged.weighted.MOST_NUMBERS` statistics, "auto" is Gaussian.
         probabilities: whether to average over graphs; else `probability` is that given the found graph, and too sure.
         season: a period in rows, "day", "week" or "year" where rows carry timestamps, or a list of such: means that
             depend on the place in it are taken off every series, and forecasts put them back (`tasks.season`).
@@ -87,6 +96,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         ridge: float = 1.0,
         functions: str = "auto",
         contemporaneous: bool = True,
+        noise: str = "auto",
         probabilities: bool = True,
         season: Any = None,
         harmonics: int | None = None,
@@ -106,6 +116,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         self.ridge = ridge
         self.functions = functions
         self.contemporaneous = contemporaneous
+        self.noise = noise
         self.probabilities = probabilities
         self.season = season
         self.harmonics = harmonics
@@ -123,6 +134,11 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
             DataError: data that cannot be used; the message names the column.
             ConfigError: settings that do not fit the data.
         """
+        if self.noise not in NOISES:
+            raise ConfigError(
+                f"Cannot use noise={self.noise!r}. This is because it is one of {', '.join(NOISES)}. Try 'auto', which "
+                "lets the data decide."
+            )
         if self.functions not in FUNCTIONS:
             raise ConfigError(
                 f"Cannot use functions={self.functions!r}. This is because it is one of {', '.join(FUNCTIONS)}. Try "
@@ -153,8 +169,16 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
                 "Cannot use functions='curved' with missing values. This is because gaps are filled by a linear "
                 "process. Try functions='auto' or 'linear', or series without gaps."
             )
+        if gaps and self.noise not in ("auto", "gaussian"):
+            raise ConfigError(
+                f"Cannot use noise={self.noise!r} with missing values. This is because gaps are filled by a Gaussian "
+                "process. Try noise='auto' or 'gaussian', or series without gaps."
+            )
         if self.functions == "auto" and not gaps:
             choice = chosen(values, names, self.max_lag, settings)
+            if choice is not None and self.noise != "gaussian":
+                lines = LaggedNetwork.bare(names, self.max_lag, **settings)
+                choice = choice if still_curved(values, choice, lines, settings) else None
         elif self.functions == "curved":
             table = CurvedTerms.fitted(names, self.max_lag, values)
             if table is None:
@@ -167,8 +191,19 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
             choice = table, horizons(curved.prepare(values), table, settings)[0]
         terms, reach = (None, None) if choice is None else choice
         network = LaggedNetwork.bare(names, self.max_lag, terms=terms, horizon=reach, **settings)
+        if self.noise not in ("auto", "gaussian") and not fits(network.terms):
+            raise ConfigError(
+                f"Cannot use noise={self.noise!r} with {len(names)} series and max_lag={self.max_lag}. This is because "
+                f"statistics of every series' own would be more than {MOST_NUMBERS:.0e} numbers. Try noise='auto' or "
+                "'gaussian', or fewer series or lags."
+            )
+        weigh = self.noise in ("student", "volatile") or (self.noise == "auto" and choice is None and not gaps)
+        if weigh:
+            network = reweighted(values, network, self.noise)
         if self.contemporaneous and not gaps:
-            network = offered(values, terms, network, settings)
+            bare, network = network, offered(values, terms, network, settings)
+            if weigh and network.terms != bare.terms:
+                network = reweighted(values, network, self.noise)
         return frame, network
 
     def check(self, X: pd.DataFrame | Any) -> None:
@@ -176,6 +211,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         searches: dict[str, Any] = {"contemporaneous": False}  # what is offered raises no error of its own
         if self.functions == "auto":  # lines raise the same errors
             searches["functions"] = "linear"
+        if self.noise == "auto":
+            searches["noise"] = "gaussian"
         super(CausalDiscovery, CausalDiscovery(**(self.get_params() | searches))).check(X)
 
     def _spared(self, names: Sequence[str]) -> list[tuple[str, str]]:

@@ -143,7 +143,7 @@ def explain(found: Discovery, cause: str, effect: str, lag: int | None = None) -
     }
     if row["mark"] != "directed" or not row["candidate"] or not len(posterior.kept):
         return _told(row, common, posterior, source, target, link)
-    sets = ParentSets(posterior, target)
+    sets, count = ParentSets(posterior, target), posterior.rows_of(target)
     block = sets.of_link(link)
     in_graph = bool(block)
     block = block or [sets.line(link)]
@@ -155,17 +155,15 @@ def explain(found: Discovery, cause: str, effect: str, lag: int | None = None) -
     nats = balance.nats if told else float(row["nats"])
     rivals = rivals_of(sets, link, block, without, balance.nats)
     others = substitutes_of(sets, source) if in_graph else pd.DataFrame(columns=list(SUBSTITUTES))
-    rows = expected_nats(nats, balance, posterior.count, np.array(ROWS) * posterior.count)
-    more = pd.DataFrame({"rows": np.round(np.array(ROWS) * posterior.count).astype(int), "nats": rows})
-    enough = enough_rows(nats, balance, posterior.count)
+    rows = expected_nats(nats, balance, count, np.array(ROWS) * count)
+    more = pd.DataFrame({"rows": np.round(np.array(ROWS) * count).astype(int), "nats": rows})
+    enough = enough_rows(nats, balance, count)
     return Explanation(
         **common,
         in_graph=in_graph,
         nats=nats,
         probability=float(row["probability"]),
-        reasons=reasons_for(
-            row, nats, balance, rivals, enough, posterior.count, ruled_by(posterior, row, source, target, link)
-        ),
+        reasons=reasons_for(row, nats, balance, rivals, enough, count, ruled_by(posterior, row, source, target, link)),
         balance=balance,
         rivals=rivals,
         substitutes=others,

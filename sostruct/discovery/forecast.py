@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.simulation import followed, linear, links_of
 from sostruct.errors import DataError
+from sostruct.networks.lagged.weighted import of_target
 from sostruct.tasks.adapters import like, realizations
 from sostruct.tasks.base import listed
 from sostruct.tasks.checks import check_numbers
@@ -131,7 +132,8 @@ def _in_units(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast
 def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
     r"""Predicts every row `steps` ahead by iterating the regressions; those with curves or products by simulation.
 
-    Each one-step prediction is Student-t with n degrees of freedom, mean `a_j + sum_k w_jk z_k` and squared scale
+    Each one-step prediction is Student-t with n degrees of freedom (or those of the noise's tails: then the standard
+    deviation is as below, not the scale), mean `a_j + sum_k w_jk z_k` and squared scale
     `s_j^2 (1 + 1/n + z' A_S^-1 z)` with standardized terms z (Zellner 1971): noise and uncertain weights both count.
     Further ahead the noise of the steps between is carried by the impulse responses of the mean weights (`sum_i
     Psi_h[j, i]^2 s_i^2` per step, Luetkepohl 2005, 2.2), the uncertainty of the weights enters at the last step only,
@@ -168,7 +170,7 @@ def forecast(posterior: Posterior, frame: pd.DataFrame, steps: int) -> Forecast:
     rows = frame.index[lags + steps - 1 :]
     mean = pd.DataFrame(ahead[:scored], index=rows, columns=columns)
     spread = pd.DataFrame(sd[:scored], index=rows, columns=columns)
-    density = _student_t(values[lags + steps - 1 :], ahead[:scored], sd[:scored], posterior.count)
+    density = _student_t(values[lags + steps - 1 :], ahead[:scored], sd[:scored], _freedom(posterior))
     score = density.mean(axis=0) if scored else np.full(count, np.nan)
     future, future_sd = _continue(posterior, weights, response, values, steps)
     index = next_index(frame.index, steps)
@@ -199,7 +201,8 @@ def _one_step_factor(posterior: Posterior, terms: NDArray[np.float64]) -> NDArra
     for target, slots in enumerate(posterior.slots):
         used = slots >= 0
         chosen = slots[used]
-        own = (posterior.terms.columns(terms, chosen) - posterior.term_mean[chosen]) / posterior.term_scale[chosen]
+        mean, scale = of_target(posterior.term_mean, target), of_target(posterior.term_scale, target)
+        own = (posterior.terms.columns(terms, chosen) - mean[chosen]) / scale[chosen]
         factor[:, target] += np.einsum("ti,ij,tj->t", own, posterior.inverse[target][np.ix_(used, used)], own)
     return factor
 
@@ -271,11 +274,18 @@ def _continue(
     return path[posterior.max_lag :], np.sqrt(variance)
 
 
+def _freedom(posterior: Posterior) -> NDArray[np.float64]:
+    """Degrees of freedom of predictions [target]: of the tails of the noise, else the rows."""
+    count = np.full(len(posterior.variables), posterior.count)
+    return np.minimum(posterior.freedom, count) if len(posterior.freedom) else count
+
+
 def _student_t(
-    values: NDArray[np.float64], mean: NDArray[np.float64], sd: NDArray[np.float64], freedom: float
+    values: NDArray[np.float64], mean: NDArray[np.float64], sd: NDArray[np.float64], freedom: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     scale = sd * np.sqrt((freedom - 2) / freedom)
-    constant = lgamma((freedom + 1) / 2) - lgamma(freedom / 2) - np.log(freedom * np.pi) / 2
+    gamma = np.array([lgamma((one + 1) / 2) - lgamma(one / 2) for one in freedom.tolist()])
+    constant = gamma - np.log(freedom * np.pi) / 2
     squared = ((values - mean) / scale) ** 2
     return np.asarray(constant - np.log(scale) - (freedom + 1) / 2 * np.log1p(squared / freedom))
 

@@ -26,6 +26,7 @@ from sostruct.discovery.forecast import next_index, series_like
 from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.simulation import Mechanisms, WithinStep, followed, residuals
 from sostruct.errors import ConfigError, DataError
+from sostruct.networks.lagged.weighted import by_target
 from sostruct.tasks.adapters import realizations
 from sostruct.tasks.base import listed
 
@@ -250,7 +251,9 @@ def _seen(posterior: Posterior) -> tuple[Table, Table]:
     if len(posterior.location):
         return posterior.location, posterior.scale
     count = len(posterior.variables)
-    return posterior.term_mean[:count], posterior.term_scale[:count]
+    mean, scale = (by_target(table, count)[:, :count] for table in (posterior.term_mean, posterior.term_scale))
+    own = np.arange(count)  # of weighted rows, by the weights of the series itself
+    return mean[own, own], scale[own, own]
 
 
 def _notes(

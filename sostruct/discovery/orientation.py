@@ -46,7 +46,8 @@ def directions(values: Series, nats: Table, lagged: LaggedNetwork, free: LaggedN
         values: the series [time, variable], or one per realization.
         nats: log odds of a link of every pair, symmetric [series, series].
         lagged: a network of lagged links after its search.
-        free: a bare network of all that may act on each other within the step as well.
+        free: a bare network of all that may act on each other within the step as well. Its rows count alike, whatever
+            the noise: the shapes of residuals are part of what is asked.
     """
     data = free.prepare(values)
     allowed = np.isfinite(np.asarray(free.packed.prior.direction))
@@ -73,7 +74,7 @@ def directions(values: Series, nats: Table, lagged: LaggedNetwork, free: LaggedN
     return direction, effects
 
 
-def by_shapes(values: Series, network: LaggedNetwork, data: LaggedData, linked: Mask) -> Table:
+def by_shapes(residuals: Table, linked: Mask) -> Table:
     """Log odds of the directions of single pairs from the shapes of their residuals alone: other series are left out of
     account [target, cause].
 
@@ -81,22 +82,13 @@ def by_shapes(values: Series, network: LaggedNetwork, data: LaggedData, linked: 
     J((u_i - r u_j) / s)]` is about the log likelihood ratio of i -> j to j -> i (Hyvarinen & Smith 2013, JMLR 14).
 
     Args:
-        values: the series [time, variable], or one per realization.
-        network: a lagged network after an epoch on `data`, of any terms.
-        data: its statistics.
+        residuals: what lagged parents leave, standardized [row, series].
         linked: the pairs that are linked [series, series].
     """
-    packed, terms = network.packed, network.terms
-    mask, active = np.asarray(packed.mask), np.asarray(packed.active)
-    columns = np.unique(active[mask])
-    weight = np.zeros((len(mask), len(columns)))
-    weight[np.nonzero(mask)[0], np.searchsorted(columns, active[mask])] = np.asarray(packed.weight)[mask]
-    design = terms.columns(terms.lagged(values), columns) - np.asarray(data.term_mean)[columns]
-    own = _left(values, terms, data, np.arange(len(mask)), design / np.asarray(data.term_scale)[columns] @ weight.T)
-    alone = negentropy(own)
+    alone = negentropy(residuals)
     found = np.zeros(linked.shape)
     for one, other in np.argwhere(np.triu(linked)).tolist():
-        pair = own[:, [one, other]]
+        pair = residuals[:, [one, other]]
         left = pair[:, ::-1] - (pair[:, 0] @ pair[:, 1] / len(pair)) * pair
         forward, backward = negentropy(left / np.maximum(left.std(axis=0), _LEAST))
         ratio = len(pair) * float(alone[one] + forward - alone[other] - backward)
@@ -174,14 +166,8 @@ def _residuals(
 ) -> Table:
     """What the weights of every case leave of its target, standardized [row, case]."""
     links = (terms.lagged(values) - np.asarray(data.term_mean)) / np.asarray(data.term_scale)
-    return _left(values, terms, data, target, links @ weight.T)
-
-
-def _left(values: Series, terms: AbstractTerms, data: LaggedData, target: NDArray[np.int64], predicted: Table) -> Table:
-    """Standardized differences between targets and their predictions, in standard deviations of the targets
-    [row, case]."""
     own = (predicted_rows(values, terms.max_lag) - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
-    left: Table = own[:, target] - predicted
+    left: Table = own[:, target] - links @ weight.T
     left -= left.mean(axis=0)
     left /= np.maximum(left.std(axis=0), _LEAST)
     return left

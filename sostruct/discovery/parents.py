@@ -82,7 +82,7 @@ class ParentSets:
         posterior = self.posterior
         chosen = np.asarray(sets, np.int64)
         rss, half, entry = self._parts(chosen)
-        return -posterior.count / 2 * np.log(rss) - half + entry
+        return -posterior.rows_of(self.target) / 2 * np.log(rss) - half + entry
 
     def balance(self, without: Sequence[int], block: Sequence[int]) -> Balance:
         """The price of a block of columns beside a set, in its parts."""
@@ -92,7 +92,7 @@ class ParentSets:
         own = np.asarray(block, np.int64)
         ridge = np.log(posterior.ridge[own]).sum() / 2
         return Balance(
-            fit=float(-posterior.count / 2 * np.log(less / rss)[0]),
+            fit=float(-posterior.rows_of(self.target) / 2 * np.log(less / rss)[0]),
             complexity=float(half[0] - more[0] + ridge),
             prior=float(posterior.entry[self.target, own].sum() - ridge),
             share=float(1 - less[0] / rss[0]),
@@ -102,11 +102,11 @@ class ParentSets:
     def _parts(self, sets: Sets) -> tuple[Table, Table, Table]:
         """rss, half the log determinant of A, and the sum of entries [case]."""
         posterior = self.posterior
-        power = posterior.count * (1 + posterior.terms.floor)
+        power = posterior.rows_of(self.target) * (1 + posterior.terms.floor)
         if sets.shape[1] == 0:
             return np.full(len(sets), power), np.zeros(len(sets)), np.zeros(len(sets))
         precision = (
-            posterior.gram[sets[:, :, None], sets[:, None, :]]
+            posterior.products_of(self.target)[sets[:, :, None], sets[:, None, :]]
             + np.eye(sets.shape[1]) * (posterior.ridge[sets][:, :, None])
         )
         moment = posterior.cross[self.target, sets]

@@ -15,13 +15,15 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from sostruct.discovery.contemporaneous import pairs, toward
+from sostruct.discovery.contemporaneous import pairs, toward, unexplained
+from sostruct.discovery.tails import of_rows
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.curved import CurvedTerms
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.sampling import given_the_graph, probabilities
 from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms
+from sostruct.networks.lagged.weighted import by_target
 from sostruct.surprise import Signals
 from sostruct.tasks.treatment import UNTREATED, Treatment
 
@@ -59,19 +61,29 @@ class Posterior:
         direction: log odds of cause -> target to the reverse within the step [target, cause]; -inf where forbidden.
         instant: whether links have lag 0.
         intercept: of every regression [target], in the target's units.
-        noise_sd: standard deviation of the prediction error, `sqrt(rss / (n - 2))` [target], in the target's units.
+        noise_sd: standard deviation of the prediction error, `sqrt(rss / (n - 2))` [target], in the target's units;
+            where rows are weighted, the root of the mean variance of its rows.
         slots: active columns of the term table by slot, -1 where unused [target, slot].
         coefficient: of the column in each slot, in the target's units [target, slot].
-        inverse: A_S^-1 by slot, standardized [target, slot, slot].
-        term_mean, term_scale: of every column over the rows used [column].
+        inverse: covariance of the weights by slot over `noise_sd`^2, standardized [target, slot, slot]: A_S^-1, and
+            where rows are weighted, times the variance of a row of weight 1 over `noise_sd`^2.
+        term_mean, term_scale: of every column over the rows used [column]; weighted, [target, column].
         location, scale, centers, width, products: those of `CurvedTerms`; empty where all terms are lines.
         kept: the columns whose moments are kept, ascending: every link as a line and all that the graph uses; none if
             they are more than `MOST_KEPT` [kept].
-        gram, cross: their products with each other [kept, kept] and with the targets [target, kept], standardized.
+        gram, cross: their products with each other [kept, kept], weighted [target, kept, kept], and with the targets
+            [target, kept], standardized.
         ridge: their prior precisions [kept].
         entry: what their entry costs beside what it gains, `1/2 log lam` plus, at the first column of a term, its log
             prior odds [target, kept].
         treatment: what was done to the series beforehand: everything above is in the units of treated series.
+        noise_kind: number of the kind of every target's noise (`networks.lagged.weighted.KINDS`) [target]; none where
+            no other than Gaussian noise was considered.
+        noise_nats: log evidence of every kind over Gaussian noise; -inf where it was not considered [target, kind].
+        freedom: degrees of freedom of the tails, inf where they are Gaussian [target].
+        row_sd: standard deviation of the noise at every row with a complete past, in the target's units [row, target];
+            none where all rows count alike.
+        worth: rows that the evidence of every target counts [target]; none where all rows count alike.
     """
 
     variables: tuple[str, ...]
@@ -108,6 +120,11 @@ class Posterior:
     ridge: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     entry: NDArray[np.float64] = field(default_factory=_nothing)
     treatment: Treatment = UNTREATED
+    noise_kind: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    noise_nats: NDArray[np.float64] = field(default_factory=_nothing)
+    freedom: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    row_sd: NDArray[np.float64] = field(default_factory=_nothing)
+    worth: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def of(
@@ -151,19 +168,30 @@ class Posterior:
             against = np.where(active, toward(link, direction), -np.inf)
             summary, summary_chance = _or(summary, summary_chance, against)
         mask, slots = np.asarray(packed.mask), np.asarray(packed.active)
-        term_mean, term_scale = np.asarray(data.term_mean), np.asarray(data.term_scale)
+        own = np.arange(len(mask))[:, None]
+        term_mean, term_scale = (by_target(table, len(mask)) for table in (data.term_mean, data.term_scale))
         target_scale = np.asarray(data.target_scale)[:, None]
-        scale = target_scale * np.asarray(data.slope)[:links, 0] / term_scale[:links]
-        coefficient = np.where(mask, np.asarray(packed.weight) * target_scale / term_scale[slots], 0.0)
+        scale = target_scale * np.asarray(data.slope)[:links, 0] / term_scale[:, :links]
+        coefficient = np.where(mask, np.asarray(packed.weight) * target_scale / term_scale[own, slots], 0.0)
         curved = terms if isinstance(terms, CurvedTerms) else None
         kept = np.union1d(np.arange(links), slots[mask])
-        kept = kept if len(kept) <= MOST_KEPT else kept[:0]
+        copies = len(mask) if np.ndim(data.gram) == 3 else 1
+        kept = kept if copies * len(kept) ** 2 <= MOST_KEPT**2 else kept[:0]
         term = terms.layout.term_of(kept)
         odds = np.where(kept == terms.layout.first[term], np.asarray(packed.prior.log_odds)[:, term], 0.0)
+        noise = network.noise
+        noise_sd = np.asarray(data.target_scale) * conclusions.noise_sd
+        row_sd, inverse = _nothing(), np.asarray(packed.inverse)
+        if network.weights is not None and noise is not None:
+            left = unexplained(network.weights.segments, network, data) * np.asarray(data.target_scale)
+            row_sd = of_rows(left, network.weights.foreseen, noise.freedom)
+            weighted, noise_sd = noise_sd, np.where(noise.kind > 0, np.sqrt(np.mean(row_sd**2, axis=0)), noise_sd)
+            row_sd = np.where(noise.kind > 0, row_sd, noise_sd)
+            inverse = inverse * ((weighted / noise_sd) ** 2)[:, None, None]
         return cls(
             variables=terms.variables,
             max_lag=terms.max_lag,
-            count=float(data.count),
+            count=float(data.count) if network.weights is None else float(len(network.weights.rows)),
             weight=conclusions.weight * scale,
             weight_sd=conclusions.weight_sd * scale,
             nats=conclusions.nats,
@@ -177,13 +205,13 @@ class Posterior:
             partial=np.zeros(direction.shape) if within is None else within.partial,
             direction=direction,
             instant=0 in {lag for _, lag in terms.links},
-            intercept=np.asarray(data.target_mean) - np.sum(coefficient * term_mean[slots], axis=1),
-            noise_sd=np.asarray(data.target_scale) * conclusions.noise_sd,
+            intercept=np.asarray(data.target_mean) - np.sum(coefficient * term_mean[own, slots], axis=1),
+            noise_sd=noise_sd,
             slots=np.where(mask, slots, -1),
             coefficient=coefficient,
-            inverse=np.asarray(packed.inverse),
-            term_mean=term_mean,
-            term_scale=term_scale,
+            inverse=inverse,
+            term_mean=np.asarray(data.term_mean),
+            term_scale=np.asarray(data.term_scale),
             location=np.array(curved.location if curved else ()),
             scale=np.array(curved.scale if curved else ()),
             centers=np.array(curved.centers if curved else ()),
@@ -191,11 +219,24 @@ class Posterior:
             products=bool(curved and curved.products),
             treatment=network.treatment,
             kept=kept,
-            gram=np.asarray(data.gram)[np.ix_(kept, kept)],
+            gram=np.asarray(data.gram)[..., kept[:, None], kept],
             cross=np.asarray(data.cross)[:, kept],
             ridge=np.asarray(packed.ridge)[kept],
             entry=np.log(np.asarray(packed.ridge)[kept]) / 2 + odds,
+            noise_kind=np.zeros(0, np.int64) if noise is None else noise.kind,
+            noise_nats=_nothing() if noise is None else noise.nats,
+            freedom=np.zeros(0) if noise is None else noise.freedom,
+            row_sd=row_sd,
+            worth=np.zeros(0) if network.weights is None else np.asarray(data.count),
         )
+
+    def rows_of(self, target: int) -> float:
+        """Rows that the evidence of a target counts."""
+        return float(self.worth[target]) if len(self.worth) else self.count
+
+    def products_of(self, target: int) -> NDArray[np.float64]:
+        """The products `gram` of a target [kept, kept]."""
+        return self.gram[target] if self.gram.ndim == 3 else self.gram
 
     @cached_property
     def terms(self) -> AbstractTerms:

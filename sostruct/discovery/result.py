@@ -25,6 +25,7 @@ from sostruct.discovery.scores import compare
 from sostruct.errors import ConfigError
 from sostruct.graph import Journal
 from sostruct.networks.lagged.terms import CURVE, LINE, PRODUCT
+from sostruct.networks.lagged.weighted import KINDS, by_target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,22 +109,61 @@ class Discovery:
         posterior = self.posterior
         table = posterior.terms
         rows = []
-        for effect, slots, coefficient, inverse, noise in zip(
+        scales = by_target(posterior.term_scale, len(posterior.variables)).tolist()
+        for effect, slots, coefficient, inverse, noise, scale in zip(
             posterior.variables,
             posterior.slots.tolist(),
             posterior.coefficient.tolist(),
             posterior.inverse,
             posterior.noise_sd.tolist(),
+            scales,
             strict=True,
         ):
             for place, (slot, value) in enumerate(zip(slots, coefficient, strict=True)):
                 if slot >= table.layout.lines and 0 <= slot < table.layout.singles and table.layout.blocks:
                     links = table.terms[slot].links
-                    spread = float(np.sqrt(inverse[place, place])) * noise / float(posterior.term_scale[slot])
+                    spread = float(np.sqrt(inverse[place, place])) * noise / scale[slot]
                     rows.append((effect, *links[0], *links[-1], value, spread))
         return pd.DataFrame(
             rows, columns=["effect", "cause_1", "lag_1", "cause_2", "lag_2", "coefficient", "coefficient_sd"]
         )
+
+    @cached_property
+    def noise(self) -> pd.DataFrame:
+        """What the noise of every series is like, by series; Gaussian where nothing else was considered.
+
+        Columns: `kind` ("gaussian", "student", "volatile"), `student_nats` and `volatile_nats` (log evidence of those
+        kinds over Gaussian noise; NaN where not considered), `freedom` (degrees of freedom of the tails, inf if
+        Gaussian), `sd` (root of the mean variance), `sd_quiet` and `sd_strong` (5 % and 95 % quantiles over the rows;
+        `volatility` has all rows) and `rows` (how many rows the evidence counts). `docs/noise.md` says what follows.
+        """
+        posterior = self.posterior
+        size, asked, moving = len(posterior.variables), len(posterior.noise_kind), len(posterior.row_sd)
+        nats = np.where(np.isinf(posterior.noise_nats), np.nan, posterior.noise_nats)
+        nats = nats if asked else np.full((size, len(KINDS)), np.nan)
+        sd = posterior.noise_sd
+        quiet, strong = np.quantile(posterior.row_sd, [0.05, 0.95], axis=0) if moving else (sd, sd)
+        return pd.DataFrame(
+            {
+                "kind": [KINDS[number] for number in posterior.noise_kind] if asked else [KINDS[0]] * size,
+                "student_nats": nats[:, 1],
+                "volatile_nats": nats[:, 2],
+                "freedom": posterior.freedom if asked else np.full(size, np.inf),
+                "sd": sd,
+                "sd_quiet": quiet,
+                "sd_strong": strong,
+                "rows": [posterior.rows_of(target) for target in range(size)],
+            },
+            index=pd.Index(posterior.variables, name="series", dtype="object"),
+        )
+
+    @cached_property
+    def volatility(self) -> pd.DataFrame:
+        """Standard deviation of the noise at every row that has a complete past, of all realizations one after the
+        other [row x series], in the series' units; constant, one row, where all rows count alike."""
+        posterior = self.posterior
+        rows = posterior.row_sd if len(posterior.row_sd) else posterior.noise_sd[None]
+        return pd.DataFrame(rows, columns=list(posterior.variables), index=pd.RangeIndex(len(rows), name="row"))
 
     @property
     def treatment(self) -> tuple[str, ...]:
@@ -282,7 +322,8 @@ class Discovery:
             truth: a known graph to judge by; the time-lag graph is drawn without.
             kind: "overview": the graph, with the truth beside it when given, and the evidence for every pair;
                 "summary": series on a ring, arrows with their lags; "lags": the time-lag graph, series by steps;
-                "evidence": nats for every cause and effect, all lags together.
+                "evidence": nats for every cause and effect, all lags together; "noise": how strong the noise of every
+                series is over the rows.
 
         Raises:
             ConfigError: another kind.
@@ -294,10 +335,14 @@ class Discovery:
             return figures.draw_found(self.graph, self.summary, truth)
         if kind == "lags":
             return figures.draw_lags(self.graph)
+        if kind == "noise":
+            from sostruct.reports.noise_figure import draw_noise
+
+            return draw_noise(self.noise, self.volatility)
         if kind not in ("summary", "evidence"):
             raise ConfigError(
-                f"Cannot plot kind={kind!r}. This is because it is one of overview, summary, lags, evidence. Try "
-                "'overview'."
+                f"Cannot plot kind={kind!r}. This is because it is one of overview, summary, lags, evidence, noise. "
+                "Try 'overview'."
             )
         with settings():
             if kind == "summary":
@@ -360,10 +405,17 @@ class Discovery:
         table = pd.DataFrame(rows, columns=list(COLUMNS))
         return table.astype(dict.fromkeys(("cause", "effect", "function", "mark"), "object")) if rows else table
 
+    def _weighted(self) -> list[str]:
+        """What is to be known of the noise, in a line, where it is not Gaussian."""
+        counts = self.noise["kind"].value_counts()
+        told = {"student": "noise with heavy tails", "volatile": "noise of changing strength"}
+        parts = [f"{counts[kind]} with {words}" for kind, words in told.items() if kind in counts]
+        return [f"Rows are weighted, by series: {', '.join(parts)}."] if parts else []
+
     def __repr__(self) -> str:
         posterior = self.posterior
         state = "settled" if self.settled else "not settled"
-        done = "".join(f"\n  {step}" for step in self.treatment)
+        done = "".join(f"\n  {step}" for step in (*self.treatment, *self._weighted()))
         return (
             f"Discovery: {len(self.edges)} edges among {len(posterior.variables)} series, lags 1 to "
             f"{posterior.max_lag} ({self.expected_false_edges:.1f} expected to be false), {posterior.count:g} rows, "

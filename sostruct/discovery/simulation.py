@@ -27,6 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sostruct.discovery.posterior import Posterior
+from sostruct.networks.lagged.weighted import by_target
 
 Table = NDArray[np.float64]
 
@@ -168,8 +169,10 @@ class Mechanisms:
         values, vectors = np.linalg.eigh(np.where(both, posterior.inverse, 0.0))
         root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]  # cholesky would refuse weights that are certain
         standard = np.einsum("tsm,ctm->cts", root, generator.standard_normal((courses, *slots.shape)))
-        spread = np.where(used, 1 / posterior.term_scale[slots], 0.0)
-        level = posterior.intercept + np.sum(posterior.coefficient * posterior.term_mean[slots], axis=1)
+        own = np.arange(size)[:, None]
+        mean, scale = (by_target(table, size)[own, slots] for table in (posterior.term_mean, posterior.term_scale))
+        spread = np.where(used, 1 / scale, 0.0)
+        level = posterior.intercept + np.sum(posterior.coefficient * mean, axis=1)
         return cls(
             posterior=posterior,
             within=within,
@@ -180,10 +183,15 @@ class Mechanisms:
         )
 
     def noise(self, generator: np.random.Generator) -> Table:
-        """Noise of one step [course, target]: whole rows of residuals, or Gaussian."""
+        """Noise of one step [course, target]: whole rows of residuals, or with the tails that were found; noise of
+        changing strength at its mean variance."""
         if self.shapes is not None:
             return self.noise_sd * self.shapes[generator.integers(len(self.shapes), size=len(self.noise_sd))]
         standard = generator.standard_normal(self.noise_sd.shape)
+        freedom = self.posterior.freedom
+        if np.isfinite(freedom).any():
+            nu = np.where(np.isfinite(freedom), freedom, 1e9)
+            standard *= np.sqrt((nu - 2) / generator.chisquare(nu, standard.shape))
         return self.noise_sd * (standard if self.within.factor is None else standard @ self.within.factor.T)
 
     def row(self, past: Table, noise: Table, clamped: Mapping[int, float]) -> Table:
@@ -200,8 +208,9 @@ class Mechanisms:
         if posterior.instant:  # the effects within the step are added below, in their order
             links = np.concatenate([links, np.zeros((*links.shape[:-1], count))], axis=-1)
         used, place = np.unique(np.maximum(posterior.slots, 0), return_inverse=True)
-        columns = posterior.terms.columns(links, used) - posterior.term_mean[used]
-        terms = columns[..., place.reshape(posterior.slots.shape)]
+        place = place.reshape(posterior.slots.shape)
+        mean = by_target(posterior.term_mean, count)[np.arange(count)[:, None], np.maximum(posterior.slots, 0)]
+        terms = posterior.terms.columns(links, used)[..., place] - mean
         base = self.level + np.sum(self.coefficient * terms, axis=-1)
         row: Table = np.zeros_like(base)
         shift = np.zeros_like(base)

@@ -2,7 +2,7 @@
 
 Every resample (`networks.lagged.resampling`) is searched from the graph that the search itself began with, by the same
 moves at the same prices, as one compiled call (`networks.lagged.settling`). What the data decided before that search,
-the term table, lag horizons and the order within a step, is kept as it was found in all rows.
+the term table, lag horizons, the order within a step and the weights of rows, is kept as it was found in all rows.
 
 A frequency is no probability. Resampled data have the evidence of n rows and the chance of n others on top, so that an
 edge that barely pays is in about half of the graphs, and one that is not there in more of them than in graphs of fresh
@@ -31,6 +31,8 @@ from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.resampling import block_counts, block_length, weighted
 from sostruct.networks.lagged.segments import Series, joined, predicted_rows, segments_of
 from sostruct.networks.lagged.settling import Settled, settled
+from sostruct.networks.lagged.weighted import by_target
+from sostruct.networks.lagged.weighted import weighted as weighted_by_target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -169,23 +171,27 @@ def stability(
         )
     finished = run(network, checked, controller, epochs=estimator.epochs, key=key)
     found = estimator.result_of(finished)
-    drawn = list(_resampled(network, finished.data, segments, block_counts(rows, length, int(resamples), seed)))
+    counts, weights = block_counts(rows, length, int(resamples), seed), network.weights
+    drawn = list(_resampled(network, finished.data, segments, counts))
     ends = settled(network, drawn)
     graphs = []
     for number, own in enumerate(drawn):
         links = _links(network, own, ends, number)
-        graphs.append(links | _pairs(network, own, ends, number, found, links))
+        there = network if weights is None else network.weighted(weights.drawn(counts[number]), network.noise)
+        graphs.append(links | _pairs(there, own, ends, number, found, links))
     return _counted(found, graphs, length, seed)
 
 
 def _resampled(
     network: LaggedNetwork, data: LaggedData, values: Series, counts: NDArray[np.int64]
 ) -> Iterator[LaggedData]:
-    terms = network.terms
+    terms, spent = network.terms, network.treatment.spent
+    if network.weights is not None:
+        drawn = (weighted_by_target(terms, network.weights.drawn(own)) for own in counts)
+        return (less(one, spent) for one in drawn) if spent else drawn
     design = terms.columns(terms.lagged(values), np.arange(terms.layout.columns))
     design = (design - np.asarray(data.term_mean)) / np.asarray(data.term_scale)
     targets = (predicted_rows(values, terms.max_lag) - np.asarray(data.target_mean)) / np.asarray(data.target_scale)
-    spent = network.treatment.spent
     drawn = (weighted(data, design, targets, own) for own in counts)
     return (less(one, spent) for one in drawn) if spent else drawn
 
@@ -196,7 +202,7 @@ def _links(network: LaggedNetwork, data: LaggedData, ends: Settled, number: int)
     target, slot = np.nonzero(ends.mask[number])
     column = ends.active[number][target, slot]
     weight = ends.weight[number][target, slot] * np.asarray(data.target_scale)[target]
-    weight /= np.asarray(data.term_scale)[column]
+    weight /= by_target(data.term_scale, len(terms.variables))[target, column]
     slope = np.asarray(data.slope)[column] * weight[:, None]
     touched = terms.touched[terms.layout.term_of(column)]
     found: Graph = {}

@@ -29,8 +29,8 @@ POSTERIOR = "posterior.npz"
 def write_results(
     folder: Path, found: Discovery, numbers: Mapping[str, Any], truth: nx.MultiDiGraph | None = None
 ) -> None:
-    """Writes edges.csv, scores.csv, summary.csv, summary_probability.csv, graph.json, posterior.npz, metrics.json (the
-    `numbers`) and, where known, truth.json.
+    """Writes edges.csv, scores.csv, summary.csv, summary_probability.csv, noise.csv, graph.json, posterior.npz,
+    metrics.json (the `numbers`) and, where known, truth.json.
 
     Raises:
         RunError: a file cannot be written.
@@ -43,6 +43,7 @@ def write_results(
     write_atomically(folder / "summary.csv", found.summary.to_csv(lineterminator="\n"))
     table = found.summary_probability.to_csv(lineterminator="\n")
     write_atomically(folder / "summary_probability.csv", table)
+    write_atomically(folder / "noise.csv", found.noise.to_csv(lineterminator="\n"))
     write_graph(found.graph, folder / "graph.json")
     if truth is not None:
         write_graph(truth, folder / "truth.json")

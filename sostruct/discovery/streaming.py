@@ -65,6 +65,7 @@ class StreamingDiscovery:
         variables: names of the series; those of the first chunk when None.
         max_lag: the largest lag, in rows.
         forbidden, required, expected_parents, ridge, contemporaneous, probabilities, seed: as in `CausalDiscovery`.
+        noise: "gaussian", the only kind of noise that sums allow for.
         half_life: rows after which a row counts half, for systems that drift; None: all rows count alike.
         rows_per_false_alarm: how many rows of an unchanging system, all series together, there should be at least per
             false alarm; None for no alarms. Larger is safer and later: delays grow with its logarithm.
@@ -91,9 +92,15 @@ class StreamingDiscovery:
         most_regimes: int | None = 50,
         keep: bool = True,
         contemporaneous: bool = True,
+        noise: str = "gaussian",
         probabilities: bool = True,
         seed: int = 0,
     ) -> None:
+        if noise != "gaussian":
+            raise ConfigError(
+                f"Cannot use noise={noise!r} on a stream. This is because weights of rows follow from all rows, and a "
+                "stream keeps sums of them. Try 'gaussian', or ss.discover on the rows of one regime."
+            )
         self.settings: dict[str, Any] = {
             "max_lag": check_max_lag(max_lag),
             "forbidden": [list(edge) for edge in forbidden],

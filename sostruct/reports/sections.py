@@ -298,6 +298,7 @@ _FILES_SHOWN: Final = {
     "scores.csv": text("every candidate edge"),
     "summary.csv": text("cause by effect, nats"),
     "summary_probability.csv": text("cause by effect, probability of an edge at any lag"),
+    "noise.csv": text("the noise of every series: kind, tails, strength"),
     "graph.json": text("the graph, node-link JSON"),
     "journal.jsonl": text("every decision, in order"),
     "signals.csv": text("surprise per epoch and variable"),
@@ -312,7 +313,7 @@ _FILES_OF_BELIEFS: Final = {
     **{
         name: words
         for name, words in _FILES_SHOWN.items()
-        if name not in ("edges.csv", "scores.csv", "summary.csv", "summary_probability.csv")
+        if name not in ("edges.csv", "scores.csv", "summary.csv", "summary_probability.csv", "noise.csv")
     },
     "signals.csv": text("surprise, errors and beliefs per epoch and node"),
 }

@@ -62,7 +62,8 @@ def test_where_noise_is_not_gaussian_links_have_directions(oriented):
 
 
 def test_weights_beside_links_within_the_step_are_those_of_a_regression(oriented):
-    frame, found = oriented
+    frame, _ = oriented
+    found = discover(frame, max_lag=2, noise="gaussian")
     edges = found.edges[found.edges["effect"] == "c"].set_index(["cause", "lag"])
     by_hand = Regression(frame.to_numpy(), 2, [(2, 1), (1, 0)], 2)
     np.testing.assert_allclose(edges.loc[[("c", 1), ("b", 0)], "weight"], by_hand.weight, rtol=1e-9)

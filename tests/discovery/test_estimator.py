@@ -50,6 +50,7 @@ def test_settings_are_parameters():
         "contemporaneous",
         "exogenous",
         "prior_odds",
+        "noise",
         "probabilities",
         "season",
         "harmonics",

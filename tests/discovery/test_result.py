@@ -279,7 +279,9 @@ def test_plot(found, task):
         plt.close(figure)
 
 
-@pytest.mark.parametrize(("kind", "panels"), [("overview", 2), ("summary", 1), ("lags", 1), ("evidence", 1)])
+@pytest.mark.parametrize(
+    ("kind", "panels"), [("overview", 2), ("summary", 1), ("lags", 1), ("evidence", 1), ("noise", 5)]
+)
 def test_plots_of_every_kind(found, kind, panels):
     figure = found.plot(kind=kind)
     assert sum(ax.get_position().height > 0.1 for ax in figure.axes) == panels

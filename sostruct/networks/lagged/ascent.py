@@ -86,8 +86,11 @@ def ascended(
 
 
 class _Target(eqx.Module):
-    """One target's statistics, where its search begins, and what it may have; stacked over targets."""
+    """One target's statistics, where its search begins, and what it may have; stacked over targets. `gram` is None
+    where all share one."""
 
+    gram: Float[Numbers, "*target column column"] | None
+    count: Float[Numbers, "*target"]
     cross: Float[Numbers, "*target column"]
     power: Float[Numbers, "*target"]
     active: Int[Numbers, "*target slot"]
@@ -107,10 +110,10 @@ class _Rows(eqx.Module):
 
 @partial(jax.jit, static_argnames="layout")
 def _search(
-    gram: Float[Numbers, "data column column"],
+    gram: Float[Numbers, "data *target column column"],
     cross: Float[Numbers, "data target column"],
     power: Float[Numbers, "data target"],
-    count: Float[Numbers, " data"],
+    count: Float[Numbers, "*data"],
     ridge: Float[Numbers, " column"],
     cause: Int[Numbers, " term"],
     active: Int[Numbers, "data target slot"],
@@ -123,8 +126,10 @@ def _search(
 
     def one(own: tuple[Array, Array, tuple[Array, Array, Array, Array]]) -> Ends:
         products, rows, targets = own
-        search = partial(_target, gram=products, count=rows, ridge=ridge, cause=cause, layout=layout)
-        return over_targets(search, _Target(*targets, prior), mask.shape[2] * ridge.shape[0] * layout.size)
+        search = partial(_target, shared=products, ridge=ridge, cause=cause, layout=layout)
+        apart = products if products.ndim == 3 else None
+        stacked = _Target(apart, jnp.broadcast_to(rows, targets[1].shape), *targets, prior)
+        return over_targets(search, stacked, mask.shape[2] * ridge.shape[0] * layout.size)
 
     ends: Ends = jax.lax.map(one, jax.tree.map(jnp.asarray, (gram, count, (cross, power, active, mask))))
     return ends
@@ -133,13 +138,13 @@ def _search(
 def _target(
     row: _Target,
     *,
-    gram: Float[Array, "column column"],
-    count: Float[Array, ""],
+    shared: Float[Array, "*target column column"],
     ridge: Float[Array, " column"],
     cause: Int[Array, " term"],
     layout: Layout,
 ) -> Ends:
     """One target's search."""
+    gram, count = shared if row.gram is None else jnp.asarray(row.gram), jnp.asarray(row.count)
     width, nowhere = row.mask.shape[0], layout.columns
     member = jnp.arange(layout.size)
     term = jnp.arange(layout.terms)

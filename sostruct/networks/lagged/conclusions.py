@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.packed import LaggedGains
+from sostruct.networks.lagged.weighted import by_target
 from sostruct.surprise import Signals
 
 Table = NDArray[np.float64]
@@ -61,7 +62,8 @@ def conclude(network: LaggedNetwork, signals: Signals, data: LaggedData) -> Conc
         raise TypeError("signals do not come from a lagged network")
     packed, terms = network.packed, network.terms
     layout, variables, links = terms.layout, len(terms.variables), len(terms.links)
-    count = float(data.count)
+    count = np.broadcast_to(np.asarray(data.count), packed.noise.shape)
+    scale = by_target(data.term_scale, len(count))
     rss = np.asarray(packed.noise) * count
     unexplained = np.maximum(rss - count * float(data.floor), 0.0)
     mask, columns = np.asarray(packed.mask), np.asarray(packed.active)
@@ -78,17 +80,19 @@ def conclude(network: LaggedNetwork, signals: Signals, data: LaggedData) -> Conc
         spread = inverse[own[..., None], block[:, :, None], block[:, None, :]]
         released = np.einsum("cm,cm->c", mean, np.linalg.solve(spread, mean[..., None])[..., 0])
         determinant = np.linalg.slogdet(spread)[1]
-        lost: Table = count / 2 * np.log1p(released / rss[target]) + determinant / 2 + entry[own, block].sum(axis=1)
+        gained = determinant / 2 + entry[own, block].sum(axis=1)
+        lost: Table = count[target] / 2 * np.log1p(released / rss[target]) + gained
         return lost
 
     touched = terms.touched
     ends = _distinct(touched)
-    line = np.asarray(data.term_scale)[:links] / np.asarray(data.slope)[:links, 0]
+    line = scale[:, :links] / np.asarray(data.slope)[:links, 0]
     entering = 1 / np.asarray(gains.schur)[:, :links]
     moment = np.asarray(gains.residual_moment)[:, :links]
     weight = moment * entering
     remaining = np.maximum(unexplained[:, None] - moment * weight, 0.0)
-    weight_sd = np.sqrt(remaining * entering / (count - 2))
+    freedom = count - 2
+    weight_sd = np.sqrt(remaining * entering / freedom[:, None])
     nats = _either(np.asarray(gains.add), touched, ends, links)
     active = np.zeros(nats.shape, bool)
     causes = touched % variables
@@ -97,13 +101,15 @@ def conclude(network: LaggedNetwork, signals: Signals, data: LaggedData) -> Conc
     by_link: dict[tuple[int, int], list[tuple[int, float]]] = {}
     by_cause: dict[tuple[int, int], list[int]] = {}
     kinds: dict[tuple[int, int], set[str]] = {}
-    slope = np.asarray(data.slope) / np.asarray(data.term_scale)[:, None]
+    slope = np.asarray(data.slope)
     for target, slot in np.argwhere(mask).tolist():
         term, column = slot_term[target, slot], columns[target, slot]
         for end, counts in ends:
             if counts[term]:
                 link = int(touched[term, end])
-                by_link.setdefault((target, link), []).append((slot, float(slope[column, end] * line[link])))
+                by_link.setdefault((target, link), []).append(
+                    (slot, float(slope[column, end] / scale[target, column] * line[target, link]))
+                )
                 kinds.setdefault((target, link), set()).add(terms.terms[term].kind)
         for cause in {int(link) % variables for link in touched[term]}:
             by_cause.setdefault((target, cause), []).append(slot)
@@ -116,8 +122,8 @@ def conclude(network: LaggedNetwork, signals: Signals, data: LaggedData) -> Conc
         functions[target, link] = " + ".join(sorted(kinds[target, link]))
         weight[target, link] = factors @ weights[target, slots]
         variance = factors @ inverse[target][np.ix_(slots, slots)] @ factors
-        weight_sd[target, link] = np.sqrt(unexplained[target] * variance / (count - 2))
-    return Conclusions(weight, weight_sd, nats, summary, active, functions, np.sqrt(unexplained / (count - 2)), gains)
+        weight_sd[target, link] = np.sqrt(unexplained[target] * variance / freedom[target])
+    return Conclusions(weight, weight_sd, nats, summary, active, functions, np.sqrt(unexplained / freedom), gains)
 
 
 def _fill(

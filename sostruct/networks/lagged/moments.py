@@ -42,25 +42,29 @@ class Moments(eqx.Module):
 class LaggedData(eqx.Module):
     """Standardized statistics: what a lagged network's epoch consumes.
 
+    Where rows are weighted (`weighted.py`), every target has products, counts, means and scales of its own.
+
     Attributes:
-        gram: Z'Z of the standardized columns [column, column]; its diagonal is `count`.
+        gram: Z'Z of the standardized columns [column, column]; its diagonal is `count`. Weighted, [target, column,
+            column].
         cross: Z'y of every standardized target [target, column].
         power: y'y of every standardized target, and the noise floor [target].
         targets: Y'Y of the standardized targets, without the floor [target, target].
-        count: number of rows n.
-        term_mean, term_scale: mean and standard deviation of every column [column], in the data's units.
+        count: number of rows n; weighted, [target].
+        term_mean, term_scale: mean and standard deviation of every column [column], in the data's units; weighted,
+            [target, column].
         target_mean, target_scale: the same of every target [target].
         slope: mean derivative of every column by the first and second link of its term [column, 2].
         floor: noise floor kappa; power is `n (1 + kappa)`.
     """
 
-    gram: Float[Numbers, "column column"]
+    gram: Float[Numbers, "*target column column"]
     cross: Float[Numbers, "target column"]
     power: Float[Numbers, " target"]
     targets: Float[Numbers, "target target"]
-    count: Float[Numbers, ""]
-    term_mean: Float[Numbers, " column"]
-    term_scale: Float[Numbers, " column"]
+    count: Float[Numbers, "*target"]
+    term_mean: Float[Numbers, "*target column"]
+    term_scale: Float[Numbers, "*target column"]
     target_mean: Float[Numbers, " target"]
     target_scale: Float[Numbers, " target"]
     slope: Float[Numbers, "column 2"]
@@ -139,9 +143,11 @@ def standardized(raw: Moments, *, instant: bool = False) -> LaggedData:
 def less(data: LaggedData, spent: int) -> LaggedData:
     """The same statistics on `spent` rows fewer, the degrees of freedom of what was removed from every series: with
     residuals' sums of squares as they are, variances are sums over n - spent."""
-    share = (data.count - spent) / data.count
+    share = np.asarray((data.count - spent) / data.count)
     names = ("gram", "cross", "power", "targets", "count", "term_scale", "target_scale")
     old = [np.asarray(getattr(data, name)) for name in names]
-    new = [*(part * share for part in old[:5]), *(part / np.sqrt(share) for part in old[5:])]
+    own = [share.reshape(share.shape + (1,) * (part.ndim - 1)) if share.ndim else share for part in old]
+    scaled = [part * by for part, by in zip(old[:5], own[:5], strict=True)]
+    new = [*scaled, *(part / np.sqrt(by) for part, by in zip(old[5:], own[5:], strict=True))]
     found: LaggedData = eqx.tree_at(lambda one: [getattr(one, name) for name in names], data, new)
     return found

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 from numpy.typing import NDArray
 
-from sostruct.errors import ConfigError, GraphError
+from sostruct.errors import ConfigError, DataError, GraphError
 from sostruct.graph import AbstractEdit, Capacity, Node, Topology, apply
 from sostruct.graph.packing import power_of_two
 from sostruct.networks.base import AbstractNetwork, Candidate
@@ -37,6 +37,7 @@ from sostruct.networks.lagged.moments import LaggedData, less, standardized
 from sostruct.networks.lagged.packed import LaggedGains, PackedLagged, with_rows
 from sostruct.networks.lagged.segments import segments_of
 from sostruct.networks.lagged.terms import PRODUCT, AbstractTerms, LinearTerms, Term
+from sostruct.networks.lagged.weighted import Noise, Weights, weighted
 from sostruct.surprise import Signals
 from sostruct.tasks.treatment import UNTREATED, Treatment
 
@@ -55,12 +56,16 @@ class LaggedNetwork(AbstractNetwork):
         packed: the same as arrays.
         terms: the term table; its variables fix the order of nodes in every array.
         treatment: what was done to the series before they came here.
+        weights: of the rows of the series it is prepared for, by target; None where all rows count alike.
+        noise: what that of every series is like, as far as it was asked.
     """
 
     topology: Topology
     packed: PackedLagged
     terms: AbstractTerms = eqx.field(static=True)
     treatment: Treatment = eqx.field(static=True, default=UNTREATED)
+    weights: Weights | None = eqx.field(static=True, default=None)
+    noise: Noise | None = eqx.field(static=True, default=None)
 
     @classmethod
     def bare(
@@ -168,6 +173,10 @@ class LaggedNetwork(AbstractNetwork):
         """The same network holding other beliefs."""
         return replace(self, packed=packed)
 
+    def weighted(self, weights: Weights | None, noise: Noise | None = None) -> LaggedNetwork:
+        """The same network for a series whose rows have these weights (`weighted.py`), because of this noise."""
+        return replace(self, weights=weights, noise=noise)
+
     def reported(self, signals: Signals) -> Signals:
         """The same: the slots are the series, without padding."""
         return signals
@@ -177,7 +186,10 @@ class LaggedNetwork(AbstractNetwork):
         with an index (realization, time), or a sequence of tables); expected ones where values are missing
         (`missing.py`), found with this network as the state that searches begin from."""
         segments = segments_of(data)
-        if not any(np.isnan(table).any() for table in segments):
+        if self.weights is not None:
+            _check_weighted(segments, self.weights)
+            found = weighted(self.terms, self.weights)
+        elif not any(np.isnan(table).any() for table in segments):
             found = self.terms.prepared(segments)
         else:
             raw, worth = expected_moments(segments, self)
@@ -291,6 +303,14 @@ class LaggedNetwork(AbstractNetwork):
             for target, term in enumerate(scores.argmax(axis=1))
             if absent[target, term]
         ]
+
+
+def _check_weighted(segments: Sequence[NDArray[np.float64]], weights: Weights) -> None:
+    if len(segments) != len(weights.segments) or not all(map(np.array_equal, segments, weights.segments)):
+        raise DataError(
+            "Cannot prepare this series. This is because the network weighs the rows of another one. Try the series "
+            "that the weights were found on, or a network without: `network.weighted(None)`."
+        )
 
 
 def _together(group: Group, target: str, table: Sequence[Term]) -> tuple[AbstractEdit, ...]:

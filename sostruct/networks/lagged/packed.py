@@ -93,30 +93,33 @@ class PackedLagged(AbstractPacked):
         variables = self.prior.required_cause.shape[-1]
 
         def target(row: _Row) -> _Outcome:
-            fit = evidence.factorize(data.gram, row.cross, row.power, ridge, row.active, row.mask)
+            gram = jnp.asarray(data.gram if row.gram is None else row.gram)
+            fit = evidence.factorize(gram, row.cross, row.power, ridge, row.active, row.mask)
             return _Outcome(
-                gains=price(fit, data.count, data.gram, ridge, cause, row.prior, self.layout),
+                gains=price(fit, row.count, gram, ridge, cause, row.prior, self.layout),
                 weight=fit.weight,
                 inverse=fit.inverse,
                 schur=fit.schur,
                 residual_moment=fit.residual_moment,
-                couplings=couplings(fit, data.gram, variables, self.layout),
+                couplings=couplings(fit, gram, variables, self.layout),
                 rss=fit.rss,
-                likelihood=evidence.log_evidence(fit, data.count, ridge),
+                likelihood=evidence.log_evidence(fit, row.count, ridge),
                 structure=structure(fit, row.prior, self.layout),
             )
 
-        rows = _Row(data.cross, data.power, self.active, self.mask, self.prior)
+        count = jnp.broadcast_to(jnp.asarray(data.count), data.power.shape)
+        own = data.gram if data.gram.ndim == 3 else None
+        rows = _Row(own, count, data.cross, data.power, self.active, self.mask, self.prior)
         found = over_targets(target, rows, self.mask.shape[1] * self.ridge.shape[0] * self.layout.size)
         gains = found.gains
-        noise = found.rss / data.count
+        noise = found.rss / count
         best = [jnp.max(table, axis=1) for table in (gains.add, gains.prune, gains.rewire)]
         signals = Signals(
             surprise=-found.likelihood,
-            expected=jnp.asarray(data.count / 2 * (jnp.log(noise) + math.log(2 * math.pi) + 1)),
+            expected=jnp.asarray(count / 2 * (jnp.log(noise) + math.log(2 * math.pi) + 1)),
             error=jnp.sqrt(noise),
             precision=1 / noise,
-            count=jnp.broadcast_to(data.count, noise.shape),
+            count=count,
             evidence=jnp.sum(found.likelihood) + jnp.sum(found.structure),
             gains=LaggedGains(
                 add=gains.add,
@@ -136,8 +139,10 @@ class PackedLagged(AbstractPacked):
 
 
 class _Row(eqx.Module):
-    """What one target's regression is made from; stacked over targets."""
+    """What one target's regression is made from; stacked over targets. `gram` is None where all share one."""
 
+    gram: Float[Numbers, "*target column column"] | None
+    count: Float[Numbers, "*target"]
     cross: Float[Numbers, "*target column"]
     power: Float[Numbers, "*target"]
     active: Int[Numbers, "*target slot"]

@@ -96,6 +96,7 @@ class _Target(eqx.Module):
     """What one target's chain is made from; stacked over targets. Required terms are active and never flip."""
 
     places: Int[Numbers, "*target candidate"]
+    count: Float[Numbers, "*target"]
     cross: Float[Numbers, "*target term"]
     power: Float[Numbers, "*target"]
     log_odds: Float[Numbers, "*target candidate"]
@@ -154,6 +155,7 @@ def probabilities(
         with double_precision():
             rows = _Target(
                 places=order,
+                count=np.broadcast_to(np.asarray(data.count), np.shape(data.power)),
                 cross=np.asarray(data.cross),
                 power=np.asarray(data.power),
                 log_odds=odds[own, order],
@@ -164,7 +166,7 @@ def probabilities(
                 number=np.arange(targets),
             )
             key = jax.random.fold_in(jax.random.key(seed), number)
-            found = _sample(data.gram, data.count, ridge * believed.strength, rows, np.asarray(_BURN_IN + steps), key)
+            found = _sample(data.gram, ridge * believed.strength, rows, np.asarray(_BURN_IN + steps), key)
         found = jax.tree.map(np.asarray, found)
         nats = _entry(packed, gains, data, ridge * believed.strength) + odds
         chance = 1 / (1 + np.exp(-np.clip(nats, -700, 700)))
@@ -198,7 +200,7 @@ def given_the_graph(
 
 def _entry(packed: PackedLagged, gains: LaggedGains, data: LaggedData, ridge: Table) -> Table:
     """Price of every absent term at the graph as found, without its prior odds [target, term]."""
-    count = float(data.count)
+    count = np.broadcast_to(np.asarray(data.count), packed.noise.shape)[:, None]
     schur = np.asarray(gains.schur) - np.asarray(packed.ridge) + ridge
     rss = np.asarray(packed.noise)[:, None] * count
     moment = np.asarray(gains.residual_moment)
@@ -245,8 +247,7 @@ def _any_term(
 
 @eqx.filter_jit
 def _sample(
-    gram: Float[Numbers, "term term"],
-    count: Float[Numbers, ""],
+    gram: Float[Numbers, "*target term term"],
     ridge: Float[Numbers, " term"],
     rows: _Target,
     moves: Int[Numbers, ""],
@@ -257,10 +258,12 @@ def _sample(
 
     def target(own: _Target) -> _Averages:
         places = jnp.asarray(own.places)
-        inner = gram[places[:, None], places] + jnp.diag(ridge[places])
+        shared = gram.ndim == 2
+        inner = gram[places[:, None], places] if shared else gram[own.number, places[:, None], places]
+        inner = inner + jnp.diag(ridge[places])
         edge = jnp.asarray(own.cross)[places]
         matrix = jnp.block([[inner, edge[:, None]], [edge[None, :], jnp.asarray(own.power)[None, None]]])
-        return _chain(own, matrix, ridge[places], count, moves, key)
+        return _chain(own, matrix, ridge[places], moves, key)
 
     found: _Averages = jax.lax.map(target, rows, batch_size=min(_TOGETHER, rows.log_odds.shape[0]))
     return found
@@ -279,12 +282,12 @@ def _chain(
     own: _Target,
     matrix: Float[Array, "edge edge"],
     ridge: Float[Array, " candidate"],
-    count: Float[Numbers, ""],
     moves: Int[Numbers, ""],
     key: PRNGKeyArray,
 ) -> _Averages:
     """Averages over one target's chain."""
     own_key = jax.random.fold_in(key, own.number)
+    count = jnp.asarray(own.count)
     width = ridge.shape[0]
     index = jnp.arange(width)
     cause, log_odds = jnp.asarray(own.cause), jnp.asarray(own.log_odds)
