@@ -166,7 +166,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
             curved = LaggedNetwork.bare(names, self.max_lag, terms=table, **settings)
             choice = table, horizons(curved.prepare(values), table, settings)[0]
         terms, reach = (None, None) if choice is None else choice
-        network = LaggedNetwork.bare(names, self.max_lag, terms=terms, horizon=reach, **settings)
+        network = LaggedNetwork.bare(names, self.max_lag, terms=terms, horizon=reach, seed=self.seed, **settings)
         if self.contemporaneous and not gaps:
             network = offered(values, terms, network, settings)
         return frame, network

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from sostruct.discovery.contemporaneous import pairs
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.curved import CurvedTerms
-from sostruct.networks.lagged.moments import LaggedData
+from sostruct.networks.lagged.moments import Chances, LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
-from sostruct.networks.lagged.sampling import given_the_graph, probabilities
+from sostruct.networks.lagged.sampling import Probabilities, given_the_graph, probabilities
 from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms
 from sostruct.surprise import Signals
 from sostruct.tasks.treatment import UNTREATED, Treatment
@@ -136,11 +136,16 @@ class Posterior:
         conclusions = conclude(network, signals, data)
         links = len(terms.links)
         required = np.asarray(packed.prior.required)[:, :links]
-        if terms.layout.blocks or not averaged:
+        chances: Chances | Probabilities
+        if averaged and data.chances is not None:
+            chances = data.chances
+        elif terms.layout.blocks or not averaged:
             chances = given_the_graph(conclusions, required, np.asarray(packed.prior.required_cause))
         else:
             chances = probabilities(packed, conclusions.gains, data, seed=seed)
-        summary, summary_chance = conclusions.summary, chances.cause
+        probability, summary_chance = np.asarray(chances.term), np.asarray(chances.cause)
+        through = averaged and data.chances is not None  # the moments of a series with gaps hold too little
+        summary = _log_odds(summary_chance, conclusions.summary) if through else conclusions.summary
         direction = np.asarray(packed.prior.direction)
         within = pairs(network, data) if contemporaneous else None
         if within is not None:
@@ -166,7 +171,7 @@ class Posterior:
             weight_sd=conclusions.weight_sd * scale,
             nats=conclusions.nats,
             summary=summary,
-            probability=chances.term,
+            probability=probability,
             summary_probability=summary_chance,
             active=conclusions.active,
             functions=conclusions.functions,

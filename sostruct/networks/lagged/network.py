@@ -32,8 +32,8 @@ from sostruct.networks.lagged.mechanisms import (
     replacements,
     touched_targets,
 )
-from sostruct.networks.lagged.missing import expected_moments, scaled
-from sostruct.networks.lagged.moments import LaggedData, less, standardized
+from sostruct.networks.lagged.missing import expected
+from sostruct.networks.lagged.moments import LaggedData, less
 from sostruct.networks.lagged.packed import LaggedGains, PackedLagged, with_rows
 from sostruct.networks.lagged.segments import segments_of
 from sostruct.networks.lagged.terms import PRODUCT, AbstractTerms, LinearTerms, Term
@@ -55,12 +55,14 @@ class LaggedNetwork(AbstractNetwork):
         packed: the same as arrays.
         terms: the term table; its variables fix the order of nodes in every array.
         treatment: what was done to the series before they came here.
+        seed: of what is drawn when data with gaps are prepared.
     """
 
     topology: Topology
     packed: PackedLagged
     terms: AbstractTerms = eqx.field(static=True)
     treatment: Treatment = eqx.field(static=True, default=UNTREATED)
+    seed: int = eqx.field(static=True, default=0)
 
     @classmethod
     def bare(
@@ -77,6 +79,7 @@ class LaggedNetwork(AbstractNetwork):
         horizon: Sequence[int] | None = None,
         precedes: NDArray[np.bool_] | None = None,
         treatment: Treatment = UNTREATED,
+        seed: int = 0,
     ) -> LaggedNetwork:
         """A network that has only its required edges.
 
@@ -96,6 +99,7 @@ class LaggedNetwork(AbstractNetwork):
                 the K of its kind if it is within the target's horizon.
             precedes: where the table has lag 0, which series may act on which within a step [target, cause], acyclic.
             treatment: what was done to the series; evidence counts the rows that are left of it.
+            seed: of what is drawn when data with gaps are prepared.
 
         Raises:
             ConfigError: an unknown name, a lag outside 1..max_lag, an edge both forbidden and required, or a
@@ -133,7 +137,7 @@ class LaggedNetwork(AbstractNetwork):
             direction=np.where(rules.instant, 0.0, -np.inf),
         )
         packed = _blank(_capacity(0, terms), terms, prior, ridge)
-        bare = cls(topology, packed, terms, treatment=treatment)
+        bare = cls(topology, packed, terms, treatment=treatment, seed=seed)
         return bare.edited(edits, key=jax.random.key(0)) if edits else bare
 
     def directed(self, direction: NDArray[np.float64]) -> LaggedNetwork:
@@ -177,11 +181,8 @@ class LaggedNetwork(AbstractNetwork):
         with an index (realization, time), or a sequence of tables); expected ones where values are missing
         (`missing.py`), found with this network as the state that searches begin from."""
         segments = segments_of(data)
-        if not any(np.isnan(table).any() for table in segments):
-            found = self.terms.prepared(segments)
-        else:
-            raw, worth = expected_moments(segments, self)
-            found = scaled(standardized(raw, instant=0 in self.terms.lags), worth)
+        gaps = any(np.isnan(table).any() for table in segments)
+        found = expected(segments, self) if gaps else self.terms.prepared(segments)
         return found if not self.treatment.spent else less(found, self.treatment.spent)
 
     def at_capacity(self, capacity: Capacity) -> LaggedNetwork:
