@@ -46,7 +46,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
     (`tasks.adapters.gathered`); whatever may mislead in them is warned of (`tasks.advice`).
 
     Values may be missing, in single rows or whole stretches: no row is dropped, and what is not known is not counted as
-    evidence (`networks.lagged.missing`). With gaps, mechanisms are lines, and effects within a step undirected.
+    evidence (`networks.lagged.missing`). With gaps, mechanisms are lines, effects within a step are undirected, and
+    probabilities are averages over the missing values too.
 
     Args:
         max_lag: the largest lag, in rows.
@@ -72,7 +73,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         growth: a growth rule; `growth.catalogue.evidence()` when None.
         epochs: most epochs to run.
         edits_per_epoch: most edits per epoch over all series; None for no limit.
-        seed: of the chains behind the probabilities, and of rules that draw at random (the default rule does not).
+        seed: of the chains behind the probabilities, of what is drawn for missing values, and of rules that draw at
+            random (the default rule does not).
     """
 
     def __init__(

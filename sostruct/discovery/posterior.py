@@ -48,7 +48,7 @@ class Posterior:
         weight, weight_sd: mean and standard deviation of the mean slope along every link, in effect units per cause
             unit [target, link]; of a link that is not in the graph, what they would be if it entered as a line.
         nats: evidence for every candidate edge [target, link].
-        summary: evidence for an edge at any lag [target, cause].
+        summary: evidence for an edge at any lag [target, cause]; of a series with gaps, log odds of its probability.
         probability: posterior probability of every candidate edge, over graphs [target, link].
         summary_probability: posterior probability of an edge at any lag [target, cause].
         active: links in the graph [target, link].
@@ -137,15 +137,15 @@ class Posterior:
         links = len(terms.links)
         required = np.asarray(packed.prior.required)[:, :links]
         chances: Chances | Probabilities
+        summary = conclusions.summary
         if averaged and data.chances is not None:
             chances = data.chances
+            summary = _log_odds(np.asarray(chances.cause), summary)
         elif terms.layout.blocks or not averaged:
             chances = given_the_graph(conclusions, required, np.asarray(packed.prior.required_cause))
         else:
             chances = probabilities(packed, conclusions.gains, data, seed=seed)
         probability, summary_chance = np.asarray(chances.term), np.asarray(chances.cause)
-        through = averaged and data.chances is not None  # the moments of a series with gaps hold too little
-        summary = _log_odds(summary_chance, conclusions.summary) if through else conclusions.summary
         direction = np.asarray(packed.prior.direction)
         within = pairs(network, data) if contemporaneous else None
         if within is not None:

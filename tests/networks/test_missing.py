@@ -63,6 +63,10 @@ def test_graphs_are_found_through_gaps(gapped):
     both = found.edges.merge(complete.edges, on=["cause", "effect", "lag"])
     np.testing.assert_allclose(both["weight_x"], both["weight_y"], atol=0.2)
     assert (both["weight_sd_x"] > both["weight_sd_y"]).mean() > 0.9
+    chance = found.summary_probability.to_numpy()
+    sure = chance > 1 - 1e-9
+    assert (chance[sure] <= 1).all()
+    np.testing.assert_allclose(1 / (1 + np.exp(-found.summary.to_numpy()[~sure])), chance[~sure], rtol=1e-6)
     again = discover(frame, 2)
     pd.testing.assert_frame_equal(found.scores, again.scores)  # same data, same bytes
 
