@@ -190,9 +190,8 @@ def test_guide() -> None:
     for name, mark in (("linked", "undirected"), ("known", "bidirected")):
         assert list(found[name].edges.loc[found[name].edges["lag"] == 0, "mark"]) == [mark]
     one, other = (half.edges.iloc[0] for half in found["halves"])
-    assert one["mark"] == other["mark"] == "directed"
+    assert "directed" not in (one["mark"], other["mark"])
     assert one["lag"] == other["lag"] == 0
-    assert (one["cause"], one["effect"]) == (other["effect"], other["cause"])
     assert found["balanced"].edges.empty
     assert {"first", "second"} <= set(found["difference"].edges["where"])
     assert found["own"].groupby("effect")["weight"].sum().gt(0.85).all()

@@ -4,7 +4,8 @@
     .venv/bin/python experiments/missing/run.py --seeds 0:3 --no-peers --no-write
 
 Peers do not take missing values: they are given the series with gaps filled by straight lines between neighbors, at
-their defaults. All methods are offered three lags, and judged on the summary graph without its diagonal.
+their defaults. All methods are offered three lags, and judged on the summary graph without its diagonal. What our
+probabilities of ordered pairs are worth is told apart.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from experiments.common import (
     write_markdown,
 )
 from experiments.peers.client import PEERS, fit_peer, peers_versions, require_peers
+from experiments.probabilities.run import measures
 from experiments.tables import GRAPH, OURS, Goal, differences, levels, reached, strongest
 
 MAX_LAG = 3
@@ -56,6 +58,18 @@ def gapped(values: np.ndarray, share: float, stretch: int, seed: int) -> np.ndar
     return np.where(missing, np.nan, values)
 
 
+def calibration(stated: dict[int, np.ndarray], truths: dict[int, np.ndarray]) -> dict[str, str]:
+    """How far probabilities of ordered pairs are from shares, all seeds together."""
+    off = ~np.eye(len(next(iter(stated.values()))), dtype=bool)
+    found = measures(*(np.concatenate([part[seed][off] for seed in stated]) for part in (stated, truths)))
+    return {
+        "calibration error": f"{found['calibration_error']:.3f}",
+        "values": f"{found['values']}",
+        "Brier": f"{found['brier']:.4f}",
+        "edges expected / true": f"{found['expected_edges']:.0f} / {found['edges']}",
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=seed_range, default=range(1000, 1020), help="FIRST:END, default 1000:1020")
@@ -69,9 +83,9 @@ def main() -> None:
     from sostruct.tasks import SparseVAR
 
     task = SparseVAR(nodes=10, steps=500, max_lag=MAX_LAG)
-    rows = []
+    rows, worth = [], []
     for family, (share, stretch) in FAMILIES.items():
-        truths, series = {}, {}
+        truths, series, stated = {}, {}, {}
         for seed in arguments.seeds:
             drawn = task.load(seed)
             names = list(drawn.frame.columns)
@@ -80,6 +94,7 @@ def main() -> None:
             found = ss.discover(pd.DataFrame(values, columns=names), MAX_LAG)
             evidence = found.summary.to_numpy(copy=True)
             np.fill_diagonal(evidence, 0.0)
+            stated[seed] = found.summary_probability.to_numpy()
             decided = np.zeros(evidence.shape, bool)
             for edge in found.edges.itertuples():
                 decided[names.index(str(edge.cause)), names.index(str(edge.effect))] = True
@@ -87,6 +102,7 @@ def main() -> None:
             rows += [(family, OURS, seed, metric, value) for metric, value in score_row(score).items()]
             filled = pd.DataFrame(values).interpolate(limit_direction="both").to_numpy()
             series[f"seed_{seed:06d}"] = filled
+        worth.append({"missing": family} | calibration(stated, truths))
         for peer in peers:
             print(f"{family}: {peer.name}", file=sys.stderr, flush=True)
             fits = fit_peer(peer.methods[0], series, MAX_LAG)
@@ -104,6 +120,8 @@ def main() -> None:
         page += ["Ours minus each peer, seed by seed:", markdown_table(differences(table, GRAPH, "missing"))]
         page += ["The strongest peer:", markdown_table(strongest(table, (GRAPH[0], GRAPH[2]), "missing"))]
     page += [
+        "Our probabilities of an edge at any lag (calibration over those in [.05, .95]):",
+        markdown_table(worth),
         "Goals:",
         markdown_table(reached(table, GOALS, "missing")),
         versions_line(versions() | peers_versions(peers)),

@@ -51,7 +51,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
     (`tasks.adapters.gathered`); whatever may mislead in them is warned of (`tasks.advice`).
 
     Values may be missing, in single rows or whole stretches: no row is dropped, and what is not known is not counted as
-    evidence (`networks.lagged.missing`). With gaps, mechanisms are lines, and effects within a step undirected.
+    evidence (`networks.lagged.missing`). With gaps, mechanisms are lines, effects within a step are undirected, and
+    probabilities are averages over the missing values too.
 
     Args:
         max_lag: the largest lag, in rows.
@@ -81,7 +82,8 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
         growth: a growth rule; `growth.catalogue.evidence()` when None.
         epochs: most epochs to run.
         edits_per_epoch: most edits per epoch over all series; None for no limit.
-        seed: of the chains behind the probabilities, and of rules that draw at random (the default rule does not).
+        seed: of the chains behind the probabilities, of what is drawn for missing values, and of rules that draw at
+            random (the default rule does not).
     """
 
     def __init__(
@@ -190,7 +192,7 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
             curved = LaggedNetwork.bare(names, self.max_lag, terms=table, **settings)
             choice = table, horizons(curved.prepare(values), table, settings)[0]
         terms, reach = (None, None) if choice is None else choice
-        network = LaggedNetwork.bare(names, self.max_lag, terms=terms, horizon=reach, **settings)
+        network = LaggedNetwork.bare(names, self.max_lag, terms=terms, horizon=reach, seed=self.seed, **settings)
         if self.noise not in ("auto", "gaussian") and not fits(network.terms):
             raise ConfigError(
                 f"Cannot use noise={self.noise!r} with {len(names)} series and max_lag={self.max_lag}. This is because "

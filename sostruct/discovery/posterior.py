@@ -19,9 +19,9 @@ from sostruct.discovery.contemporaneous import pairs, toward, unexplained
 from sostruct.discovery.tails import of_rows
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.curved import CurvedTerms
-from sostruct.networks.lagged.moments import LaggedData
+from sostruct.networks.lagged.moments import Chances, LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
-from sostruct.networks.lagged.sampling import given_the_graph, probabilities
+from sostruct.networks.lagged.sampling import Probabilities, given_the_graph, probabilities
 from sostruct.networks.lagged.terms import AbstractTerms, LinearTerms
 from sostruct.networks.lagged.weighted import by_target
 from sostruct.surprise import Signals
@@ -50,7 +50,7 @@ class Posterior:
         weight, weight_sd: mean and standard deviation of the mean slope along every link, in effect units per cause
             unit [target, link]; of a link that is not in the graph, what they would be if it entered as a line.
         nats: evidence for every candidate edge [target, link].
-        summary: evidence for an edge at any lag [target, cause].
+        summary: evidence for an edge at any lag [target, cause]; of a series with gaps, log odds of its probability.
         probability: posterior probability of every candidate edge, over graphs [target, link].
         summary_probability: posterior probability of an edge at any lag [target, cause].
         active: links in the graph [target, link].
@@ -153,11 +153,16 @@ class Posterior:
         conclusions = conclude(network, signals, data)
         links = len(terms.links)
         required = np.asarray(packed.prior.required)[:, :links]
-        if terms.layout.blocks or not averaged:
+        chances: Chances | Probabilities
+        summary = conclusions.summary
+        if averaged and data.chances is not None:
+            chances = data.chances
+            summary = _log_odds(np.asarray(chances.cause), summary)
+        elif terms.layout.blocks or not averaged:
             chances = given_the_graph(conclusions, required, np.asarray(packed.prior.required_cause))
         else:
             chances = probabilities(packed, conclusions.gains, data, seed=seed)
-        summary, summary_chance = conclusions.summary, chances.cause
+        probability, summary_chance = np.asarray(chances.term), np.asarray(chances.cause)
         direction = np.asarray(packed.prior.direction)
         within = pairs(network, data) if contemporaneous else None
         if within is not None:
@@ -196,7 +201,7 @@ class Posterior:
             weight_sd=conclusions.weight_sd * scale,
             nats=conclusions.nats,
             summary=summary,
-            probability=chances.term,
+            probability=probability,
             summary_probability=summary_chance,
             active=conclusions.active,
             functions=conclusions.functions,

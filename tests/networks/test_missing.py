@@ -1,4 +1,4 @@
-"""Gaps: the smoother against conditioning one large Gaussian, and what is found with and without them."""
+"""Gaps: statistics, and what is found with and without them."""
 
 import numpy as np
 import pandas as pd
@@ -7,78 +7,41 @@ import pytest
 from sostruct.discovery.estimator import CausalDiscovery, discover
 from sostruct.errors import ConfigError, DataError
 from sostruct.networks.lagged import missing
-from sostruct.networks.lagged.missing import _available, _smoothed, expected_moments
-from sostruct.networks.lagged.moments import moments
+from sostruct.networks.lagged.missing import _affordable, _available, expected
 from sostruct.networks.lagged.network import LaggedNetwork
-from sostruct.numerics import double_precision
+from sostruct.networks.lagged.turns import Gaps
 from sostruct.tasks import SparseVAR
-
-
-def by_conditioning(seen, observed, weights, noise, shift):
-    """Mean and covariance of all x(t), t = 1-L..T-1, given what was observed, from their joint Gaussian."""
-    rows, variables = seen.shape
-    lags = weights.shape[1] // variables
-    steps = rows + lags
-    size = steps * variables
-    mean, factor = np.zeros(size), np.zeros((size, size))
-    start = (lags + 1) * variables  # the state at t = 0 has a standard normal prior
-    factor[:start, :start] = np.eye(start)
-    for step in range(lags + 1, steps):
-        here = slice(step * variables, (step + 1) * variables)
-        mean[here] = shift
-        for lag in range(1, lags + 1):
-            before = slice((step - lag) * variables, (step - lag + 1) * variables)
-            part = weights[:, (lag - 1) * variables : lag * variables]
-            mean[here] += part @ mean[before]
-            factor[here] += part @ factor[before]
-        factor[here, here] += noise
-    covariance = factor @ factor.T
-    known = np.concatenate([np.zeros(lags * variables, bool), observed.ravel()])
-    values = np.concatenate([np.zeros(lags * variables), seen.ravel()])
-    gain = covariance[:, known] @ np.linalg.inv(covariance[np.ix_(known, known)])
-    return mean + gain @ (values - mean)[known], covariance - gain @ covariance[known], lags
-
-
-@pytest.mark.parametrize("lags", [1, 2])
-def test_the_smoother_is_conditioning(lags):
-    generator = np.random.default_rng(lags)
-    rows, variables = 9, 2
-    observed = generator.random((rows, variables)) < 0.6
-    observed[4] = False  # a whole row
-    seen = np.where(observed, generator.normal(size=(rows, variables)), 0.0)
-    weights = generator.uniform(-0.5, 0.5, (variables, variables * lags))
-    noise, shift = np.array([[0.9, 0.0], [0.3, 0.7]]), np.array([0.2, -0.1])
-    with double_precision():
-        first, second, doubt = map(np.asarray, _smoothed(seen, observed, weights, noise, shift))
-    mean, covariance, _ = by_conditioning(seen, observed, weights, noise, shift)
-    size = variables * (lags + 1)
-    total, products = np.zeros(size), np.zeros((size, size))
-    for row in range(lags, rows):
-        places = np.concatenate([np.arange(variables) + (row + lags - lag) * variables for lag in range(lags + 1)])
-        total += mean[places]
-        products += np.outer(mean[places], mean[places]) + covariance[np.ix_(places, places)]
-    np.testing.assert_allclose(first, total, atol=1e-9)
-    np.testing.assert_allclose(second, products, atol=1e-9)
-    own = np.diag(covariance)[lags * variables :].reshape(rows, variables)
-    np.testing.assert_allclose(doubt, own.mean(axis=0), atol=1e-9)
 
 
 def test_without_gaps_nothing_is_expected():
     values = SparseVAR(nodes=3, steps=60, max_lag=2).load(0).frame.to_numpy()
-    raw, worth = expected_moments(values, LaggedNetwork.bare(["x0", "x1", "x2"], 2))
-    plain = moments(values, 2)
-    assert worth == pytest.approx(1.0, abs=1e-9)
-    np.testing.assert_allclose(raw.second, plain.second, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(raw.first, plain.first, atol=1e-6)
+    network = LaggedNetwork.bare(["x0", "x1", "x2"], 2)
+    found, plain = expected([values], network), network.prepare(values)
+    assert plain.chances is None
+    assert found.chances.term.shape == (3, 6)
+    assert float(found.count) == pytest.approx(58.0)
+    for name in ("gram", "cross", "term_mean", "term_scale"):
+        np.testing.assert_allclose(getattr(found, name), getattr(plain, name), rtol=1e-6, atol=1e-6)
+
+
+def test_realizations_add_and_do_not_touch():
+    values = SparseVAR(nodes=3, steps=240, max_lag=2).load(0).frame.to_numpy()
+    values = values - values.mean(axis=0)
+    parts = [values[:100], values[100:]]
+    network = LaggedNetwork.bare(["x0", "x1", "x2"], 2)
+    found = expected(parts, network)
+    rows = [np.hstack([part[2 - lag : len(part) - lag] for lag in (1, 2)]) for part in parts]
+    assert float(found.count) == pytest.approx(236.0)
+    np.testing.assert_allclose(found.gram / found.count, np.corrcoef(np.vstack(rows).T), atol=1e-6)
 
 
 def test_moments_of_what_is_there():
     generator = np.random.default_rng(0)
     values = generator.normal(size=(400, 2))
     observed = generator.random(values.shape) < 0.7
-    rows, _, second = _available([np.where(observed, values, 0.0)], [observed], 1)
+    found = _available(Gaps(np.where(observed, values, 0.0), observed, np.arange(400) >= 1), 1)
     both = observed[1:, 0] & observed[:-1, 1]
-    assert second[0, 3] / rows == pytest.approx(np.mean((values[1:, 0] * values[:-1, 1])[both]))
+    assert found.second[0, 3] / found.count == pytest.approx(np.mean((values[1:, 0] * values[:-1, 1])[both]))
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +63,10 @@ def test_graphs_are_found_through_gaps(gapped):
     both = found.edges.merge(complete.edges, on=["cause", "effect", "lag"])
     np.testing.assert_allclose(both["weight_x"], both["weight_y"], atol=0.2)
     assert (both["weight_sd_x"] > both["weight_sd_y"]).mean() > 0.9
+    chance = found.summary_probability.to_numpy()
+    sure = chance > 1 - 1e-9
+    assert (chance[sure] <= 1).all()
+    np.testing.assert_allclose(1 / (1 + np.exp(-found.summary.to_numpy()[~sure])), chance[~sure], rtol=1e-6)
     again = discover(frame, 2)
     pd.testing.assert_frame_equal(found.scores, again.scores)  # same data, same bytes
 
@@ -121,3 +88,12 @@ def test_many_gaps_are_warned_of(gapped):
     sparse = frame.mask(np.random.default_rng(1).random(frame.shape) < 0.5)
     with pytest.warns(UserWarning, match=r"6\d% of the values are missing"):
         CausalDiscovery(2).check(sparse)
+
+
+def test_large_systems_have_fewer_chains_and_draws():
+    assert _affordable(500, 10, 3) == (4, 100)
+    assert _affordable(1000, 60, 3) == (1, 100)
+    assert _affordable(10_000, 60, 5) == (1, 20)
+    chains, draws = _affordable(2500, 30, 3)
+    assert 1 < chains < 4
+    assert draws == 100

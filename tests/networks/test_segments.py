@@ -5,9 +5,7 @@ import pandas as pd
 import pytest
 
 from sostruct.networks.lagged.curved import CurvedTerms
-from sostruct.networks.lagged.missing import expected_moments
 from sostruct.networks.lagged.moments import less, moments, standardized
-from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.segments import joined, predicted_rows, segments_of
 from sostruct.networks.lagged.terms import LinearTerms
 
@@ -69,23 +67,6 @@ def test_designs_of_curves_cross_no_border():
     np.testing.assert_allclose(data.target_mean, rows[:, :2].mean(axis=0), atol=1e-12)
     standard = (design - design.mean(axis=0)) / design.std(axis=0)
     np.testing.assert_allclose(data.gram, standard.T @ standard, atol=1e-8)
-
-
-def test_gaps_are_filled_realization_by_realization():
-    """Without gaps, expected moments are the sums; with a realization of unknown rows in the middle, its neighbors'
-    ends know nothing of each other."""
-    parts = tables(lengths=(30, 40))
-    network = LaggedNetwork.bare(NAMES, 1)
-    raw, worth = expected_moments(parts, network)
-    plain = moments(parts, 1)
-    assert worth == pytest.approx(1.0, abs=1e-9)
-    np.testing.assert_allclose(raw.second, plain.second, atol=1e-6)
-    holes = [part.copy() for part in parts]
-    holes[0][5], holes[1][7:9] = np.nan, np.nan
-    one, _ = expected_moments(holes, network)
-    other, _ = expected_moments(holes[::-1], network)
-    np.testing.assert_allclose(one.second, other.second, rtol=1e-8)
-    assert one.count == 29 + 39
 
 
 def test_fewer_rows_are_the_same_regression_with_more_noise():

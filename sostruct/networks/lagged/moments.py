@@ -39,6 +39,18 @@ class Moments(eqx.Module):
     max_lag: int = eqx.field(static=True)
 
 
+class Chances(eqx.Module):
+    """Posterior probabilities that the statistics of a series with gaps do not hold (`missing.py`).
+
+    Attributes:
+        term: of every term [target, term].
+        cause: of any term of a cause [target, cause].
+    """
+
+    term: Float[Numbers, "target term"]
+    cause: Float[Numbers, "target cause"]
+
+
 class LaggedData(eqx.Module):
     """Standardized statistics: what a lagged network's epoch consumes.
 
@@ -56,6 +68,7 @@ class LaggedData(eqx.Module):
         target_mean, target_scale: the same of every target [target].
         slope: mean derivative of every column by the first and second link of its term [column, 2].
         floor: noise floor kappa; power is `n (1 + kappa)`.
+        chances: of a series with gaps.
     """
 
     gram: Float[Numbers, "*target column column"]
@@ -69,6 +82,7 @@ class LaggedData(eqx.Module):
     target_scale: Float[Numbers, " target"]
     slope: Float[Numbers, "column 2"]
     floor: Float[Numbers, ""]
+    chances: Chances | None = None
 
 
 def moments(values: Series, max_lag: int) -> Moments:

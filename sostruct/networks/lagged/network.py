@@ -32,8 +32,8 @@ from sostruct.networks.lagged.mechanisms import (
     replacements,
     touched_targets,
 )
-from sostruct.networks.lagged.missing import expected_moments, scaled
-from sostruct.networks.lagged.moments import LaggedData, less, standardized
+from sostruct.networks.lagged.missing import expected
+from sostruct.networks.lagged.moments import LaggedData, less
 from sostruct.networks.lagged.packed import LaggedGains, PackedLagged, with_rows
 from sostruct.networks.lagged.segments import segments_of
 from sostruct.networks.lagged.terms import PRODUCT, AbstractTerms, LinearTerms, Term
@@ -58,6 +58,7 @@ class LaggedNetwork(AbstractNetwork):
         treatment: what was done to the series before they came here.
         weights: of the rows of the series it is prepared for, by target; None where all rows count alike.
         noise: what that of every series is like, as far as it was asked.
+        seed: of what is drawn when data with gaps are prepared.
     """
 
     topology: Topology
@@ -66,6 +67,7 @@ class LaggedNetwork(AbstractNetwork):
     treatment: Treatment = eqx.field(static=True, default=UNTREATED)
     weights: Weights | None = eqx.field(static=True, default=None)
     noise: Noise | None = eqx.field(static=True, default=None)
+    seed: int = eqx.field(static=True, default=0)
 
     @classmethod
     def bare(
@@ -82,6 +84,7 @@ class LaggedNetwork(AbstractNetwork):
         horizon: Sequence[int] | None = None,
         precedes: NDArray[np.bool_] | None = None,
         treatment: Treatment = UNTREATED,
+        seed: int = 0,
     ) -> LaggedNetwork:
         """A network that has only its required edges.
 
@@ -101,6 +104,7 @@ class LaggedNetwork(AbstractNetwork):
                 the K of its kind if it is within the target's horizon.
             precedes: where the table has lag 0, which series may act on which within a step [target, cause], acyclic.
             treatment: what was done to the series; evidence counts the rows that are left of it.
+            seed: of what is drawn when data with gaps are prepared.
 
         Raises:
             ConfigError: an unknown name, a lag outside 1..max_lag, an edge both forbidden and required, or a
@@ -138,7 +142,7 @@ class LaggedNetwork(AbstractNetwork):
             direction=np.where(rules.instant, 0.0, -np.inf),
         )
         packed = _blank(_capacity(0, terms), terms, prior, ridge)
-        bare = cls(topology, packed, terms, treatment=treatment)
+        bare = cls(topology, packed, terms, treatment=treatment, seed=seed)
         return bare.edited(edits, key=jax.random.key(0)) if edits else bare
 
     def directed(self, direction: NDArray[np.float64]) -> LaggedNetwork:
@@ -192,8 +196,7 @@ class LaggedNetwork(AbstractNetwork):
         elif not any(np.isnan(table).any() for table in segments):
             found = self.terms.prepared(segments)
         else:
-            raw, worth = expected_moments(segments, self)
-            found = scaled(standardized(raw, instant=0 in self.terms.lags), worth)
+            found = expected(segments, self)
         return found if not self.treatment.spent else less(found, self.treatment.spent)
 
     def at_capacity(self, capacity: Capacity) -> LaggedNetwork:

@@ -25,8 +25,9 @@ has a prior around that of the search, 1 / lam, that weighs as much as `_WEIGHTS
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -35,11 +36,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from numpy.typing import NDArray
 
-from sostruct.networks.lagged.conclusions import Conclusions
 from sostruct.networks.lagged.evidence import ALMOST_ALL, sweep
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.packed import LaggedGains, PackedLagged
 from sostruct.numerics import Numbers, double_precision
+
+if TYPE_CHECKING:
+    from sostruct.networks.lagged.conclusions import Conclusions
 
 CANDIDATES = (16, 32, 64)
 """Terms per target that a chain may flip: those in the graph, then those with the highest prices. The least of these
@@ -58,7 +61,7 @@ _ROUNDS = 3
 
 _WEIGHTS = 4.0
 
-_TOGETHER = 32
+TOGETHER = 32
 """Targets whose chains run side by side: their matrices fit the processor's cache."""
 
 Table = NDArray[np.float64]
@@ -92,7 +95,7 @@ class Probabilities:
     prior: Prior
 
 
-class _Target(eqx.Module):
+class Target(eqx.Module):
     """What one target's chain is made from; stacked over targets. Required terms are active and never flip."""
 
     places: Int[Numbers, "*target candidate"]
@@ -107,7 +110,7 @@ class _Target(eqx.Module):
     number: Int[Numbers, "*target"]
 
 
-class _Averages(eqx.Module):
+class Averages(eqx.Module):
     """Holding-time averages: of each term, of `another term of its cause, or this one`, of its `w^2 / s2` where in."""
 
     term: Float[Numbers, "*target candidate"]
@@ -150,10 +153,10 @@ def probabilities(
     uncertain = allowed & ~required
     log_odds = np.asarray(packed.prior.log_odds)
 
-    def chains(believed: Prior, number: int, steps: int) -> tuple[Table, _Averages]:
+    def chains(believed: Prior, number: int, steps: int) -> tuple[Table, Averages]:
         odds = log_odds + np.asarray(believed.shift)[group]
         with double_precision():
-            rows = _Target(
+            rows = Target(
                 places=order,
                 count=np.broadcast_to(np.asarray(data.count), np.shape(data.power)),
                 cross=np.asarray(data.cross),
@@ -173,16 +176,15 @@ def probabilities(
         chance[own, order] = found.term
         return np.where(required, 1.0, np.where(allowed, chance, 0.0)), found
 
-    believed = prior or Prior(_density(log_odds, active.astype(float), uncertain, group))
+    believed = prior or Prior(density(log_odds, active.astype(float), uncertain, group))
     for number in range(0 if prior else _ROUNDS):
         chance, found = chains(believed, number, min(steps, _LEARNING_STEPS))
-        links = found.term[allowed[own, order]].sum()
-        square = (found.square * ridge[order])[allowed[own, order]].sum()
-        strength = 3 * (_WEIGHTS + links) / (_WEIGHTS + square)
-        believed = Prior(_density(log_odds, chance, uncertain, group), float(strength))
+        believed = Prior(
+            density(log_odds, chance, uncertain, group), strength_of(found, ridge[order], allowed[own, order])
+        )
     chance, found = chains(believed, _ROUNDS, steps)
     variables = packed.prior.required_cause.shape[1]
-    return Probabilities(chance, _any_term(chance, np.asarray(found.cause), order, cause, variables), believed)
+    return Probabilities(chance, any_term(chance, np.asarray(found.cause), order, cause, variables), believed)
 
 
 def given_the_graph(
@@ -203,17 +205,34 @@ def _entry(packed: PackedLagged, gains: LaggedGains, data: LaggedData, ridge: Ta
     count = np.broadcast_to(np.asarray(data.count), packed.noise.shape)[:, None]
     schur = np.asarray(gains.schur) - np.asarray(packed.ridge) + ridge
     rss = np.asarray(packed.noise)[:, None] * count
-    moment = np.asarray(gains.residual_moment)
-    explained = np.minimum(moment**2 / (schur * rss), ALMOST_ALL)
-    scaled = count * explained / (1 - explained) + 1
-    found: Table = -count / 2 * np.log1p(-explained) + 1.5 * np.log(ridge / schur) + np.log(scaled)
-    return found
+    with double_precision():
+        return np.asarray(entry(schur, np.asarray(gains.residual_moment), rss, ridge, count))
 
 
-def _density(
+def entry(
+    schur: Float[Numbers, "*target term"],
+    moment: Float[Numbers, "*target term"],
+    rss: Float[Numbers, ...],
+    ridge: Float[Numbers, " term"],
+    count: Float[Numbers, ...] | float,
+) -> Float[Array, "*target term"]:
+    """Price of terms that enter, as the chains price them, without prior odds and what it does to the parents' factors.
+
+    Args:
+        schur, moment: d and r of `evidence.py`.
+        rss: before they enter, of every target or of one.
+        ridge: lam.
+        count: n.
+    """
+    explained = jnp.minimum(moment**2 / (schur * rss), ALMOST_ALL)
+    factor = count * explained / (1 - explained) + 1
+    return jnp.asarray(-count / 2 * jnp.log1p(-explained) + 1.5 * jnp.log(ridge / schur) + jnp.log(factor))
+
+
+def density(
     log_odds: Table, chance: Table, uncertain: NDArray[np.bool_], group: NDArray[np.int64]
 ) -> tuple[float, float]:
-    """Shift of the log odds of links between series and of a series' own past that `chance` asks for."""
+    """Shift of the log odds of links between series, and of a series' own past, that `chance` asks for."""
     shift = [0.0, 0.0]
     for number in range(2):
         chosen = uncertain & (group == number)
@@ -225,9 +244,19 @@ def _density(
     return shift[0], shift[1]
 
 
-def _any_term(
-    chance: Table, causes: Table, order: NDArray[np.int64], cause: NDArray[np.int64], variables: int
-) -> Table:
+def strength_of(found: Averages, ridge: Table, allowed: NDArray[np.bool_]) -> float:
+    """Factor on the ridge that the number of links and their sum of `lam w^2 / s2` ask for.
+
+    Args:
+        found: over the candidates of every target.
+        ridge, allowed: of each candidate [target, candidate].
+    """
+    links = np.asarray(found.term)[allowed].sum()
+    square = (np.asarray(found.square) * ridge)[allowed].sum()
+    return float(3 * (_WEIGHTS + links) / (_WEIGHTS + square))
+
+
+def any_term(chance: Table, causes: Table, order: NDArray[np.int64], cause: NDArray[np.int64], variables: int) -> Table:
     """P(any term of a cause): the chain's joint estimate over its candidates, the others adding independently."""
     own = np.arange(len(chance))[:, None]
     outside = chance.copy()
@@ -242,50 +271,60 @@ def _any_term(
     found: Table = 1 - (1 - inside) * none
     for one_each in np.argsort(cause, kind="stable").reshape(variables, -1).T:  # estimates of each, with own errors
         found[:, cause[one_each]] = np.maximum(found[:, cause[one_each]], chance[:, one_each])
-    return found
+    return np.minimum(found, 1.0)
 
 
 @eqx.filter_jit
 def _sample(
     gram: Float[Numbers, "*target term term"],
     ridge: Float[Numbers, " term"],
-    rows: _Target,
+    rows: Target,
     moves: Int[Numbers, ""],
     key: PRNGKeyArray,
-) -> _Averages:
+) -> Averages:
     """Chains of all targets. The number of moves is data: both lengths share one program."""
     gram, ridge = jnp.asarray(gram), jnp.asarray(ridge)
 
-    def target(own: _Target) -> _Averages:
-        places = jnp.asarray(own.places)
-        shared = gram.ndim == 2
-        inner = gram[places[:, None], places] if shared else gram[own.number, places[:, None], places]
-        inner = inner + jnp.diag(ridge[places])
-        edge = jnp.asarray(own.cross)[places]
-        matrix = jnp.block([[inner, edge[:, None]], [edge[None, :], jnp.asarray(own.power)[None, None]]])
-        return _chain(own, matrix, ridge[places], moves, key)
+    def target(own: Target) -> Averages:
+        end = chain(own, joint(own, gram, ridge), ridge[own.places], moves, key)
+        return jax.tree.map(lambda held: held / end.time, end.held)  # type: ignore[no-any-return]
 
-    found: _Averages = jax.lax.map(target, rows, batch_size=min(_TOGETHER, rows.log_odds.shape[0]))
+    found: Averages = jax.lax.map(target, rows, batch_size=min(TOGETHER, rows.log_odds.shape[0]))
     return found
 
 
-class _State(eqx.Module):
-    """A chain: swept matrix and parent set, time passed, and what was held for how long."""
+def joint(
+    own: Target, gram: Float[Array, "*target term term"], ridge: Float[Array, " term"]
+) -> Float[Array, "edge edge"]:
+    """`[G + diag(lam), c; c', y'y]` of a target's candidates: what a chain begins to sweep."""
+    places = jnp.asarray(own.places)
+    inner = gram[places[:, None], places] if gram.ndim == 2 else gram[own.number, places[:, None], places]
+    inner = inner + jnp.diag(ridge[places])
+    edge = jnp.asarray(own.cross)[places]
+    return jnp.block([[inner, edge[:, None]], [edge[None, :], jnp.asarray(own.power)[None, None]]])
 
+
+class State(eqx.Module):
+    """A chain: moves made, swept matrix and parent set, time passed, and what was held for how long."""
+
+    number: Int[Array, ""]
     matrix: Float[Array, "edge edge"]
     active: Bool[Array, " candidate"]
     time: Float[Array, ""]
-    held: _Averages
+    held: Averages
 
 
-def _chain(
-    own: _Target,
+def chain(
+    own: Target,
     matrix: Float[Array, "edge edge"],
     ridge: Float[Array, " candidate"],
     moves: Int[Numbers, ""],
     key: PRNGKeyArray,
-) -> _Averages:
-    """Averages over one target's chain."""
+    *,
+    burn_in: int = _BURN_IN,
+    limit: float = math.inf,
+) -> State:
+    """One target's chain at the end of its moves, or of its time if that is first."""
     own_key = jax.random.fold_in(key, own.number)
     count = jnp.asarray(own.count)
     width = ridge.shape[0]
@@ -296,8 +335,11 @@ def _chain(
     def begin(current: Float[Array, "edge edge"], k: Int[Array, ""]) -> tuple[Float[Array, "edge edge"], None]:
         return jnp.where(jnp.asarray(own.active)[k], sweep(current, k), current), None
 
-    def move(number: Int[Array, ""], state: _State) -> _State:
-        active, matrix = state.active, state.matrix
+    def going(state: State) -> Bool[Array, ""]:
+        return (state.number < moves) & (state.time < limit)
+
+    def move(state: State) -> State:
+        number, active, matrix = state.number, state.active, state.matrix
         pivot, moment, rss = jnp.diagonal(matrix)[:width], matrix[:width, width], matrix[width, width]
         ratio = moment / pivot
         ends = jnp.where(active, rss - moment * ratio, rss * (1 - jnp.minimum(moment * ratio / rss, ALMOST_ALL)))
@@ -321,21 +363,25 @@ def _chain(
         rate = jnp.where(own.free & ~last, jax.nn.sigmoid(flip), 0.0)
         inside = jnp.where(active, 1 - rate, rate)
         total = jnp.sum(rate)
-        holding = jnp.where(number >= _BURN_IN, 1 / jnp.maximum(total, 1e-300), 0.0)
-        uniform = jax.random.uniform(jax.random.fold_in(own_key, number), dtype=matrix.dtype)
+        wait, move_key = 1 / jnp.maximum(total, 1e-300), jax.random.fold_in(own_key, number)
+        if math.isfinite(limit):  # where a chain stands at that time is a draw only if times are not their means
+            wait = wait * jax.random.exponential(jax.random.fold_in(move_key, 1), dtype=matrix.dtype)
+        holding = jnp.where(number >= burn_in, jnp.minimum(wait, limit - state.time), 0.0)
+        uniform = jax.random.uniform(move_key, dtype=matrix.dtype)
         chosen = jnp.minimum(jnp.searchsorted(jnp.cumsum(rate), uniform * total), width - 1)
-        moves = total > 0
+        leaves = (total > 0) & (state.time + wait < limit)
         square = (effect**2 + 6 * effect * spread + 3 * spread**2) / (effect + spread)
-        held = _Averages(inside, jnp.where(others > 0, 1.0, inside), inside * square)
-        return _State(
-            matrix=jnp.where(moves, sweep(matrix, chosen), matrix),
-            active=active ^ (moves & (index == chosen)),
+        held = Averages(inside, jnp.where(others > 0, 1.0, inside), inside * square)
+        return State(
+            number=number + 1,
+            matrix=jnp.where(leaves, sweep(matrix, chosen), matrix),
+            active=active ^ (leaves & (index == chosen)),
             time=state.time + holding,
             held=jax.tree.map(lambda so_far, now: so_far + holding * now, state.held, held),
         )
 
     started, _ = jax.lax.scan(begin, matrix, index)
     zero = jnp.zeros(width, matrix.dtype)
-    state = _State(started, jnp.asarray(own.active), jnp.zeros((), matrix.dtype), _Averages(zero, zero, zero))
-    end: Any = jax.lax.fori_loop(0, moves, move, state)
-    return jax.tree.map(lambda held: held / end.time, end.held)  # type: ignore[no-any-return]
+    state = State(jnp.asarray(0), started, jnp.asarray(own.active), zero[0], Averages(zero, zero, zero))
+    end: State = jax.lax.while_loop(going, move, state)
+    return end
