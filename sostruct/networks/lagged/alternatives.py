@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.graph.packing import power_of_two
+from sostruct.networks.lagged.ascent import Ends, ascended
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
-from sostruct.networks.lagged.settling import ended
+from sostruct.networks.lagged.packed import PackedLagged
 
 Table = NDArray[np.float64]
 
@@ -70,17 +71,30 @@ def alternatives(
         lambda rows: (rows.cross, rows.power), data, (np.asarray(data.cross)[target], np.asarray(data.power)[target])
     )
     packed = eqx.tree_at(lambda rows: rows.prior, network.packed, prior)
-    ends = ended(packed, own, begin)
-    count, ridge = float(data.count), np.asarray(packed.ridge)
-    gram, cross, power = np.asarray(own.gram), np.asarray(own.cross), np.asarray(own.power)
-    odds = np.asarray(prior.log_odds)
-    nats, weight = np.empty(len(cases)), np.zeros((len(cases), len(ridge)))
+    ends = _ended(packed, own, begin)
+    count, weight = float(data.count), np.zeros((len(cases), packed.ridge.shape[0]))
     for case in range(len(cases)):
-        columns = ends.active[case][ends.mask[case]]
-        weights = ends.weight[case][ends.mask[case]]
-        precision = gram[np.ix_(columns, columns)] + np.diag(ridge[columns])
-        rss = power[case] - weights @ cross[case, columns]
-        determinant = np.linalg.slogdet(precision)[1] - np.log(ridge[columns]).sum()
-        nats[case] = -count / 2 * np.log(rss / count) - determinant / 2 + odds[case, columns].sum()
-        weight[case, columns] = weights
-    return Alternatives(nats, weight)
+        used = ends.mask[case]
+        weight[case, ends.active[case][used]] = ends.weight[case][used]
+    nats: Table = np.asarray(ends.penalty - count / 2 * np.log(ends.rss / count))
+    return Alternatives(nats[: len(cases)], weight)
+
+
+def _ended(packed: PackedLagged, data: LaggedData, starts: Sequence[Sequence[int]]) -> Ends:
+    """The fixed point of single edits of every row, in as many slots as that takes.
+
+    Args:
+        packed: what may be in a graph; its prior has a row per search.
+        data: statistics whose `cross` and `power` have a row per search.
+        starts: active columns that each search begins with, ascending.
+    """
+    width = power_of_two(max(map(len, starts)), packed.capacity.degree)
+    while True:
+        mask = np.array([np.arange(width) < len(row) for row in starts])
+        active = np.zeros(mask.shape, np.int64)
+        active[mask] = [column for row in starts for column in row]
+        ends = ascended(packed, [data], active[None], mask[None])
+        if not ends.crowded.any():
+            only: Ends = jax.tree.map(lambda leaf: leaf[0], ends)
+            return only
+        width *= 2

@@ -31,9 +31,9 @@ class Settled:
     """Where the searches ended.
 
     Attributes:
-        active: active columns, ascending, 0 where masked [data set, target, slot]; of one data set, without that axis.
-        mask: slots in use, likewise.
-        weight: posterior means of their weights, standardized units of each data set, likewise.
+        active: active columns, ascending, 0 where masked [data set, target, slot].
+        mask: slots in use [data set, target, slot].
+        weight: posterior means of their weights, standardized units of each data set [data set, target, slot].
     """
 
     active: NDArray[np.int64]
@@ -54,7 +54,7 @@ def settled(network: LaggedNetwork, datas: Sequence[LaggedData]) -> Settled:
     while True:
         width = power_of_two(max(len(row) for rows in starts for row in rows), max(width, packed.capacity.degree))
         packed = network.at_capacity(replace(packed.capacity, degree=width)).packed
-        found, crowded = _searched(packed, datas, starts, width)
+        found, crowded = _searched(packed, datas, starts)
         if crowded:
             width *= 2
             continue
@@ -66,23 +66,6 @@ def settled(network: LaggedNetwork, datas: Sequence[LaggedData]) -> Settled:
             starts[number] = _grouped(there, datas[number], ends[number])
         if starts == ends:
             return found
-
-
-def ended(packed: PackedLagged, data: LaggedData, starts: Sequence[Sequence[int]]) -> Settled:
-    """The fixed point of single edits of every row, without groups.
-
-    Args:
-        packed: what may be in a graph; its prior has a row per search.
-        data: statistics whose `cross` and `power` have a row per search.
-        starts: active columns that each search begins with, ascending.
-    """
-    rows = [list(row) for row in starts]
-    width = power_of_two(max(map(len, rows)), packed.capacity.degree)
-    while True:
-        found, crowded = _searched(packed, [data], [rows], width)
-        if not crowded:
-            return Settled(found.active[0], found.mask[0], found.weight[0])
-        width *= 2
 
 
 Row = list[int]
@@ -104,10 +87,9 @@ def _grouped(network: LaggedNetwork, data: LaggedData, rows: list[Row]) -> list[
     return [sorted(set(row) ^ set(best[target].terms)) if target in best else row for target, row in enumerate(rows)]
 
 
-def _searched(
-    packed: PackedLagged, datas: Sequence[LaggedData], starts: Sequence[list[Row]], width: int
-) -> tuple[Settled, bool]:
-    """Where single edits lead from the starts, in `width` slots, and whether any search ran out of them."""
+def _searched(packed: PackedLagged, datas: Sequence[LaggedData], starts: Sequence[list[Row]]) -> tuple[Settled, bool]:
+    """Where single edits lead from the starts, and whether any search ran out of slots."""
+    width = packed.mask.shape[1]
     size = np.asarray(datas[0].gram).nbytes + np.asarray(datas[0].cross).nbytes
     room = min(len(datas), max(1, _BYTES // size))
     parts = []
