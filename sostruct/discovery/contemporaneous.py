@@ -58,10 +58,12 @@ class Pairs:
     Attributes:
         nats: log odds of a link within the step [series, series]; -inf on the diagonal.
         partial: partial correlation of the residuals given all others that are linked to either [series, series].
+        alone: evidence for a correlation of the two, whatever others say: without prior odds [series, series].
     """
 
     nats: Table
     partial: Table
+    alone: Table
 
     @property
     def linked(self) -> NDArray[np.bool_]:
@@ -109,7 +111,9 @@ def pairs(network: LaggedNetwork, data: LaggedData) -> Pairs | None:
     partial = np.sign(weight) * np.sqrt(np.maximum(both, 0.0))
     nats = (found.nats + found.nats.T) / 2
     np.fill_diagonal(nats, -np.inf)
-    return Pairs(nats, np.clip(partial, -1.0, 1.0))
+    alone = np.full(nats.shape, -np.inf)
+    alone[upper] = each
+    return Pairs(nats, np.clip(partial, -1.0, 1.0), np.maximum(alone, alone.T))
 
 
 def _residual_products(network: LaggedNetwork, data: LaggedData) -> Table:
@@ -193,7 +197,7 @@ def offered(
     table = LinearTerms(names, lags, instant=True)
     every = ~np.eye(len(names), dtype=bool)
     free = LaggedNetwork.bare(names, lags, terms=table, precedes=every, **settings)
-    direction, precedes = directions(values, found.nats, lagged, free)
+    direction, precedes = directions(values, found.nats, found.alone, lagged, free)
     precedes &= direction >= SURE
     if not precedes.any():
         return network.directed(direction)

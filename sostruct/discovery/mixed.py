@@ -22,7 +22,7 @@ before it, which any common distribution exceeds by the dependence that is left.
 its two directions, less `log n` for the two sources that a hidden cause adds; independence, which it would make a
 coincidence, counts against it by as much, but by no more than there is negentropy to show it.
 
-Sets of at most `MOST_NEIGHBORS` causes are considered for each series, all of them. The graph is found by coordinate
+The graph is found by coordinate
 ascent over pairs, and over two pairs that share a series, from several starts; what the other states of a pair cost is
 found by the same ascent with that state held, over the pairs around it.
 """
@@ -44,9 +44,6 @@ Pair = tuple[int, int]
 
 NONE, FORWARD, BACKWARD, HIDDEN = range(4)
 """States of a pair (i, j), i < j: no link, i -> j, j -> i, i <-> j."""
-
-MOST_NEIGHBORS = 6
-"""Series that may act on one within the step, in the tables of cases; the most probable are kept."""
 
 _STARTS = 3
 _MOST_ORDERED = 4
@@ -84,8 +81,8 @@ class Mixed:
 
     Attributes:
         states: of every pair.
-        nats: log evidence of the best graph with the pair linked in each way, less that of the best of all; -inf where
-            it may not be, and for no link [state].
+        nats: of the pairs that it links, log evidence of the best graph with the pair linked in each way, less that of
+            the best of all; -inf where it may not be, for no link, and for the other pairs [state].
     """
 
     states: Mapping[Pair, int]
@@ -116,6 +113,9 @@ def best_graph(cases: Cases, options: Mapping[Pair, Sequence[int]], *, seed: int
         best = other if other.nats > best.nats + _LEAST else best
     found: dict[Pair, tuple[float, ...]] = {}
     for pair, allowed in options.items():
+        if best.states[pair] == NONE:
+            found[pair] = (-math.inf,) * 4
+            continue
         around = [other for other in options if other != pair and set(other) & set(pair)]
         nats = [-math.inf] * 4
         for state in set(allowed) - {NONE}:
@@ -227,7 +227,8 @@ class _Graph:
         return other
 
     def climb(self, pairs: Sequence[Pair], *, together: bool = True) -> None:
-        """Changes the states of some pairs as long as that pays, one at a time, or also two that share a series."""
+        """Changes the states of some pairs as long as that pays, one at a time, or also two that share a series, to
+        states without hidden causes."""
         both = itertools.combinations(pairs, 2) if together else ()
         beside = [(one, other) for one, other in both if set(one) & set(other)]
         while True:
@@ -239,7 +240,8 @@ class _Graph:
                 continue
             for one, other in beside:
                 for first, second in itertools.product(self.options[one], self.options[other]):
-                    self.change({one: first, other: second}, pays=True)
+                    if HIDDEN not in (first, second):
+                        self.change({one: first, other: second}, pays=True)
             if self.nats <= before + _LEAST:
                 return
 

@@ -1,9 +1,9 @@
 """Directions within the step: from pairs of correlated residuals to the log odds of what links them.
 
-Residuals of a true graph are independent, but for series with a hidden common cause. So the graph that is best over the
-pairs that are linked so far is asked which of its residuals are still correlated, these pairs join the others, and the
-best graph is looked for again. (Paths of both signs may hide a link: given all others, two causes of one effect are
-correlated, and that may cancel their own link.)
+Given all others, two causes of one effect are correlated, and that may cancel a link of their own. So pairs that have a
+linked series in common are candidates too where they are surely correlated by themselves. And residuals of a true graph
+are independent, but for series with a hidden common cause: the best graph is asked which of its residuals are still
+correlated, these pairs join the others, and the best graph is looked for again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from sostruct.discovery.mixed import BACKWARD, FORWARD, HIDDEN, MOST_NEIGHBORS, NONE, Cases, Mixed, best_graph
+from sostruct.discovery.mixed import BACKWARD, FORWARD, HIDDEN, NONE, Cases, Mixed, best_graph
 from sostruct.discovery.shapes import negentropy
 from sostruct.networks.lagged.alternatives import alternatives
 from sostruct.networks.lagged.evidence import ALMOST_ALL
@@ -34,17 +34,26 @@ _MOST_CASES = 4096
 _MOST_VALUES = 2**25
 """Residuals of all of them, over all rows."""
 
+_MOST_OF_ONE = 512
+"""Of one series, where all together leave room for them."""
+
+_CANCELED = math.log(100.0)
+"""Log odds of a correlation from which it may be of a link that others cancel: none but strong ones are."""
+
 _ROUNDS = 4
 _LEAST = 1e-9
 
 
-def directions(values: Series, nats: Table, lagged: LaggedNetwork, free: LaggedNetwork) -> tuple[Table, Mask]:
+def directions(
+    values: Series, nats: Table, alone: Table, lagged: LaggedNetwork, free: LaggedNetwork
+) -> tuple[Table, Mask]:
     """Log odds of every direction within the step, against the reverse and a hidden common cause together, 0 where
     nothing is known; and the effects of the best graph [target, cause].
 
     Args:
         values: the series [time, variable], or one per realization.
         nats: log odds of a link of every pair, symmetric [series, series].
+        alone: evidence for a correlation of every pair by itself, symmetric [series, series].
         lagged: a network of lagged links after its search.
         free: a bare network of all that may act on each other within the step as well. Its rows count alike, whatever
             the noise: the shapes of residuals are part of what is asked.
@@ -52,9 +61,13 @@ def directions(values: Series, nats: Table, lagged: LaggedNetwork, free: LaggedN
     data = free.prepare(values)
     allowed = np.isfinite(np.asarray(free.packed.prior.direction))
     starts = [row[used] for row, used in zip(*map(np.asarray, (lagged.packed.active, lagged.packed.mask)), strict=True)]
-    nats = nats.copy()
+    odds = float(np.median(np.asarray(free.packed.prior.log_odds)))
+    linked = (nats > 0).astype(float)
+    hidden = (nats <= 0) & (linked @ linked > 0) & (alone + odds > _CANCELED)
+    np.fill_diagonal(hidden, False)
+    nats = np.where(hidden, _LEAST, nats)  # last among the candidates
     for _ in range(_ROUNDS):
-        cases = _cases(values, free, data, _neighbors(nats, allowed, int(data.count)), starts)
+        cases = _cases(values, free, data, _sets(nats, allowed, int(data.count)), starts, odds)
         graphs = _best_graphs(cases, nats > 0, allowed)
         missed = _missed(cases, graphs, nats > 0)
         if missed is None:
@@ -62,12 +75,12 @@ def directions(values: Series, nats: Table, lagged: LaggedNetwork, free: LaggedN
         nats = np.where(missed > 0, missed, nats)
     direction, effects = np.zeros(nats.shape), np.zeros(nats.shape, bool)
     for graph in graphs:
-        for (one, other), odds in graph.nats.items():
+        for (one, other), price in graph.nats.items():
             known = [True, allowed[other, one], allowed[one, other], True]
-            if all(np.isfinite(odds[state]) for state in range(1, 4) if known[state]):
-                direction[other, one] = odds[FORWARD] - np.logaddexp(odds[BACKWARD], odds[HIDDEN])
-                direction[one, other] = odds[BACKWARD] - np.logaddexp(odds[FORWARD], odds[HIDDEN])
-            # else more neighbors than are considered: nothing is said of this pair
+            if all(np.isfinite(price[state]) for state in range(1, 4) if known[state]):
+                direction[other, one] = price[FORWARD] - np.logaddexp(price[BACKWARD], price[HIDDEN])
+                direction[one, other] = price[BACKWARD] - np.logaddexp(price[FORWARD], price[HIDDEN])
+            # else it has no link, or larger sets than are considered: nothing is said of this pair
         for (one, other), state in graph.states.items():
             effects[other, one] = state == FORWARD
             effects[one, other] = state == BACKWARD
@@ -126,37 +139,40 @@ def _missed(cases: Cases, graphs: Sequence[Mixed], linked: Mask) -> Table | None
     return missed if (missed > 0).any() else None
 
 
-def _neighbors(nats: Table, allowed: Mask, rows: int) -> list[list[int]]:
-    """The series that are considered as causes of each within the step, the most probable of those that it is linked
-    with: as many as there is room for all their sets."""
-    most = MOST_NEIGHBORS
+def _sets(nats: Table, allowed: Mask, rows: int) -> list[tuple[int, frozenset[int]]]:
+    """The sets of causes within the step that are considered, for every series: of those that it is linked with, up to
+    a size that keeps them few, and with at most one that may be hidden."""
+    near = [np.flatnonzero((odds > _LEAST) & may).tolist() for odds, may in zip(nats, allowed, strict=True)]
+    hidden = [np.flatnonzero((odds == _LEAST) & may).tolist() for odds, may in zip(nats, allowed, strict=True)]
+    most = _MOST_OF_ONE
     while True:
-        near = [
-            sorted(one for one in np.argsort(-odds, kind="stable")[:most].tolist() if odds[one] > 0 and may[one])
-            for odds, may in zip(nats, allowed, strict=True)
-        ]
-        cases = sum(2 ** len(others) for others in near)
-        if most == 1 or (cases <= _MOST_CASES and cases * rows <= _MOST_VALUES):
-            return near
-        most -= 1
+        sets = []
+        for target, (others, beside) in enumerate(zip(near, hidden, strict=True)):
+            counts = np.cumsum([math.comb(len(others), size) for size in range(len(others) + 1)]) * (1 + len(beside))
+            largest = max(int(np.searchsorted(counts, most, side="right")) - 1, min(1, len(others)))
+            for size in range(largest + 1):
+                for causes in map(frozenset, combinations(others, size)):
+                    sets += [(target, causes), *((target, causes | {one}) for one in beside)]
+        if most == 1 or (len(sets) <= _MOST_CASES and len(sets) * rows <= _MOST_VALUES):
+            return sets
+        most //= 2
 
 
 def _cases(
-    values: Series, free: LaggedNetwork, data: LaggedData, near: list[list[int]], starts: Sequence[NDArray[np.int64]]
+    values: Series,
+    free: LaggedNetwork,
+    data: LaggedData,
+    sets: list[tuple[int, frozenset[int]]],
+    starts: Sequence[NDArray[np.int64]],
+    odds: float,
 ) -> Cases:
-    """Prices and residuals of every set of the neighbors of every series."""
-    sets = [
-        (target, frozenset(causes))
-        for target, others in enumerate(near)
-        for size in range(len(others) + 1)
-        for causes in combinations(others, size)
-    ]
+    """Prices and residuals of every series beside every set."""
     searches = alternatives(free, data, [(target, sorted(causes)) for target, causes in sets], starts)
     return Cases(
         rows={key: case for case, key in enumerate(sets)},
         nats=searches.nats,
         residuals=_residuals(values, free.terms, data, np.array([target for target, _ in sets]), searches.weight),
-        odds=float(np.median(np.asarray(free.packed.prior.log_odds))),
+        odds=odds,
         ridge=float(np.asarray(free.packed.ridge)[0]),
     )
 

@@ -20,7 +20,7 @@ WITHIN = {("a", "b"): 0.8, ("b", "c"): -0.7}
 LAGGED = {("a", "a", 1): 0.5, ("b", "b", 1): 0.4, ("c", "c", 1): 0.5, ("d", "d", 1): 0.4, ("a", "d", 2): 0.5}
 
 
-def system(noise, rows=600, seed=0, lagged=LAGGED):
+def system(noise, rows=600, seed=0, lagged=LAGGED, within=WITHIN):
     """x(t) = B x(t) + sum_tau A_tau x(t - tau) + e with the links above."""
     generator = np.random.default_rng(seed)
     shape = (rows + 50, len(NAMES))
@@ -31,7 +31,7 @@ def system(noise, rows=600, seed=0, lagged=LAGGED):
         values[row] = draw[row]
         for (cause, effect, lag), weight in lagged.items():
             values[row, place[effect]] += weight * values[row - lag, place[cause]]
-        for (cause, effect), weight in WITHIN.items():  # causes come first
+        for (cause, effect), weight in within.items():  # causes come first
             values[row, place[effect]] += weight * values[row, place[cause]]
     return pd.DataFrame(values[50:], columns=NAMES)
 
@@ -99,6 +99,17 @@ def test_causes_that_have_a_past_show_in_gaussian_noise_too():
     edges = {(row.cause, row.effect, row.lag) for row in found.edges.itertuples()}
     assert edges == set(LAGGED) | {(*pair, 0) for pair in WITHIN}  # a lagged a -> b is none: it passes through a
     assert set(found.edges["mark"]) == {"directed"}
+
+
+def test_links_that_others_cancel_are_found():
+    within = {("a", "b"): 0.6, ("a", "c"): 0.8, ("b", "c"): 0.75}  # precision of a and b: -.6 + .8 x .75
+    frame = system("gauss", rows=800, within=within)
+    network = LaggedNetwork.bare(NAMES, 2)
+    data = network.prepare(frame)
+    assert not pairs(searched(network, data)[0], data).linked[0, 1]
+    edges = discover(frame, 2).edges
+    found = {(row.cause, row.effect) for row in edges[edges["lag"] == 0].itertuples() if row.mark == "directed"}
+    assert found == set(within)
 
 
 @pytest.mark.parametrize("shape", ["laplace", "gaussian"])

@@ -24,6 +24,9 @@ from sostruct.networks.lagged.packed import PackedLagged
 Table = NDArray[np.float64]
 
 
+_ROOM = 4
+"""Slots beyond those of the longest start: few searches add more."""
+
 _FEWEST = 64
 """Cases that are compiled for at least."""
 
@@ -88,7 +91,7 @@ def _ended(packed: PackedLagged, data: LaggedData, starts: Sequence[Sequence[int
         data: statistics whose `cross` and `power` have a row per search.
         starts: active columns that each search begins with, ascending.
     """
-    width = power_of_two(max(map(len, starts)), packed.capacity.degree)
+    width = power_of_two(max(map(len, starts)) + _ROOM, packed.capacity.degree)
     while True:
         mask = np.array([np.arange(width) < len(row) for row in starts])
         active = np.zeros(mask.shape, np.int64)
