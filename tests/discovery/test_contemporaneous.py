@@ -103,7 +103,7 @@ def test_causes_that_have_a_past_show_in_gaussian_noise_too():
 
 def test_links_that_others_cancel_are_found():
     within = {("a", "b"): 0.6, ("a", "c"): 0.8, ("b", "c"): 0.75}  # precision of a and b: -.6 + .8 x .75
-    frame = system("gauss", rows=800, within=within)
+    frame = system("laplace", rows=800, within=within)
     network = LaggedNetwork.bare(NAMES, 2)
     data = network.prepare(frame)
     assert not pairs(searched(network, data)[0], data).linked[0, 1]
