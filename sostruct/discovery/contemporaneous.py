@@ -17,7 +17,8 @@ no longer taken for a lagged one. Where neither direction has odds of one to twe
 and the pair is bidirected; the others are undirected.
 
 What it assumes: no feedback within a step, and hidden common causes without memory: one that persists acts through the
-past of all its effects. Where mechanisms are curved, and with gaps, pairs are reported without directions.
+past of all its effects. With gaps, where mechanisms are curved, and in systems of thousands of series, pairs are
+reported without directions; of curved ones, the shapes of single pairs say which is more probable.
 """
 
 from __future__ import annotations

@@ -22,9 +22,8 @@ before it, which any common distribution exceeds by the dependence that is left.
 its two directions, less `log n` for the two sources that a hidden cause adds; independence, which it would make a
 coincidence, counts against it by as much, but by no more than there is negentropy to show it.
 
-The graph is found by coordinate
-ascent over pairs, and over two pairs that share a series, from several starts; what the other states of a pair cost is
-found by the same ascent with that state held, over the pairs around it.
+The graph is found by coordinate ascent over pairs, and over two pairs that share a series, from several starts; what
+the other states of a pair cost is found by the same ascent with that state held, over the pairs around it.
 """
 
 from __future__ import annotations

@@ -29,10 +29,10 @@ Table = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _MOST_CASES = 4096
-"""Sets of causes of all series together."""
+"""Sets of causes of all series together. Larger systems get no directions."""
 
 _MOST_VALUES = 2**25
-"""Residuals of all of them, over all rows."""
+"""Residuals of all of them, over all rows; likewise."""
 
 _MOST_OF_ONE = 512
 """Of one series, where all together leave room for them."""
@@ -62,18 +62,22 @@ def directions(
     allowed = np.isfinite(np.asarray(free.packed.prior.direction))
     starts = [row[used] for row, used in zip(*map(np.asarray, (lagged.packed.active, lagged.packed.mask)), strict=True)]
     odds = float(np.median(np.asarray(free.packed.prior.log_odds)))
-    linked = (nats > 0).astype(float)
-    hidden = (nats <= 0) & (linked @ linked > 0) & (alone + odds > _CANCELED)
-    np.fill_diagonal(hidden, False)
-    nats = np.where(hidden, _LEAST, nats)  # last among the candidates
-    for _ in range(_ROUNDS):
-        cases = _cases(values, free, data, _sets(nats, allowed, int(data.count)), starts, odds)
-        graphs = _best_graphs(cases, nats > 0, allowed)
-        missed = _missed(cases, graphs, nats > 0)
-        if missed is None:
-            break
-        nats = np.where(missed > 0, missed, nats)
     direction, effects = np.zeros(nats.shape), np.zeros(nats.shape, bool)
+    linked = nats > 0
+    beside = linked.astype(float)
+    canceled = ~linked & (beside @ beside > 0) & (alone + odds > _CANCELED)
+    np.fill_diagonal(canceled, False)
+    graphs: list[Mixed] = []
+    for _ in range(_ROUNDS):
+        sets = _sets(linked & allowed, canceled & allowed, int(data.count))
+        if sets is None:
+            return direction, effects
+        cases = _cases(values, free, data, sets, starts, odds)
+        graphs = _best_graphs(cases, linked | canceled, allowed)
+        missed = _missed(cases, graphs, linked | canceled)
+        if not missed.any():
+            break
+        linked = linked | missed
     for graph in graphs:
         for (one, other), price in graph.nats.items():
             known = [True, allowed[other, one], allowed[one, other], True]
@@ -122,10 +126,10 @@ def _best_graphs(cases: Cases, linked: Mask, allowed: Mask) -> list[Mixed]:
     return found
 
 
-def _missed(cases: Cases, graphs: Sequence[Mixed], linked: Mask) -> Table | None:
-    """Log odds of links between residuals of the best graphs, of the pairs that were no candidates [series, series];
-    None if no such pair is probably linked."""
-    causes: list[set[int]] = [set() for _ in linked]
+def _missed(cases: Cases, graphs: Sequence[Mixed], candidates: Mask) -> Mask:
+    """The pairs that were no candidates, and whose residuals under the best graphs are probably linked
+    [series, series]."""
+    causes: list[set[int]] = [set() for _ in candidates]
     for graph in graphs:
         for (one, other), state in graph.states.items():
             if state in (FORWARD, BACKWARD):
@@ -135,17 +139,22 @@ def _missed(cases: Cases, graphs: Sequence[Mixed], linked: Mask) -> Table | None
     shared = np.minimum((own.T @ own / count) ** 2, ALMOST_ALL)
     np.fill_diagonal(shared, 0.0)
     nats = -count / 2 * np.log1p(-shared) - math.log((count + cases.ridge) / cases.ridge) / 2 + cases.odds
-    missed = np.where(linked, -np.inf, nats)
-    return missed if (missed > 0).any() else None
+    found: Mask = ~candidates & (nats > 0)
+    return found
 
 
-def _sets(nats: Table, allowed: Mask, rows: int) -> list[tuple[int, frozenset[int]]]:
-    """The sets of causes within the step that are considered, for every series: of those that it is linked with, up to
-    a size that keeps them few, and with at most one that may be hidden."""
-    near = [np.flatnonzero((odds > _LEAST) & may).tolist() for odds, may in zip(nats, allowed, strict=True)]
-    hidden = [np.flatnonzero((odds == _LEAST) & may).tolist() for odds, may in zip(nats, allowed, strict=True)]
+def _sets(linked: Mask, canceled: Mask, rows: int) -> list[tuple[int, frozenset[int]]] | None:
+    """The sets of causes within the step that are considered, for every series; None where there is no room for those
+    of one cause.
+
+    Args:
+        linked: series that may act on each: all their sets, up to a size that keeps them few [target, cause].
+        canceled: the same, of links that others may cancel: one at a time, beside each of these sets.
+        rows: of the series.
+    """
+    near, hidden = ([np.flatnonzero(row).tolist() for row in mask] for mask in (linked, canceled))
     most = _MOST_OF_ONE
-    while True:
+    while most:
         sets = []
         for target, (others, beside) in enumerate(zip(near, hidden, strict=True)):
             counts = np.cumsum([math.comb(len(others), size) for size in range(len(others) + 1)]) * (1 + len(beside))
@@ -153,9 +162,10 @@ def _sets(nats: Table, allowed: Mask, rows: int) -> list[tuple[int, frozenset[in
             for size in range(largest + 1):
                 for causes in map(frozenset, combinations(others, size)):
                     sets += [(target, causes), *((target, causes | {one}) for one in beside)]
-        if most == 1 or (len(sets) <= _MOST_CASES and len(sets) * rows <= _MOST_VALUES):
+        if len(sets) <= _MOST_CASES and len(sets) * rows <= _MOST_VALUES:
             return sets
         most //= 2
+    return None
 
 
 def _cases(

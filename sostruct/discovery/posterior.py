@@ -58,7 +58,8 @@ class Posterior:
         required: links that had to be [target, link].
         pair_nats, partial: log odds of a link within the step, of either direction or none, and partial correlation of
             what the parents leave [series, series], symmetric; -inf and 0 where residuals are not correlated.
-        direction: log odds of cause -> target to the reverse within the step [target, cause]; -inf where forbidden.
+        direction: log odds of cause -> target within the step, against the reverse and a hidden common cause together
+            [target, cause]; -inf where forbidden, 0 where nothing is known.
         instant: whether links have lag 0.
         intercept: of every regression [target], in the target's units.
         noise_sd: standard deviation of the prediction error, `sqrt(rss / (n - 2))` [target], in the target's units;

@@ -401,6 +401,8 @@ class Discovery:
             spread = float(np.sqrt((1 - partial**2) / posterior.count))
             chance = float(1 / (1 + np.exp(-nats)))
             mark = mark_of(forward, backward)
+            if len(posterior.location) and min(forward, backward) > -np.inf:  # what shapes of single pairs say
+                mark = "undirected"
             rows.append((names[cause], names[effect], 0, partial, spread, nats, chance, LINE, mark))
         table = pd.DataFrame(rows, columns=list(COLUMNS))
         return table.astype(dict.fromkeys(("cause", "effect", "function", "mark"), "object")) if rows else table

@@ -7,6 +7,7 @@ import pytest
 
 from sostruct.discovery.contemporaneous import mark_of, pairs
 from sostruct.discovery.estimator import discover
+from sostruct.discovery.orientation import _sets
 from sostruct.discovery.posterior import Posterior
 from sostruct.networks.lagged.fixed_point import searched
 from sostruct.networks.lagged.network import LaggedNetwork
@@ -211,3 +212,33 @@ def test_columns_at_lag_0_come_last():
     np.testing.assert_allclose(data.gram, standard.T @ standard, atol=1e-9)
     np.testing.assert_allclose(data.cross, standard[:, 4:].T @ standard, atol=1e-9)
     np.testing.assert_allclose(data.targets, standard[:, 4:].T @ standard[:, 4:], atol=1e-9)
+
+
+def test_sets_of_causes_stay_few():
+    linked = np.zeros((12, 12), bool)
+    linked[0, 1:] = True
+    canceled = np.zeros_like(linked)
+    canceled[1, [2, 3]] = True
+    sets = _sets(linked, canceled, 500)
+    own = [causes for target, causes in sets if target == 0]
+    assert len(own) == 1 + 11 + 55 + 165  # the next size would be more than 512
+    assert [causes for target, causes in sets if target == 1] == [set(), {2}, {3}]
+    assert len(set(sets)) == len(sets)
+    fewer = _sets(linked, canceled, 2**25 // 100)
+    assert max(len(causes) for _, causes in fewer) == 2
+    assert _sets(linked, canceled, 2**25 // 20) is None
+
+
+def test_where_mechanisms_are_curved_pairs_have_no_direction():
+    generator = np.random.default_rng(0)
+    values = np.zeros((600, 3))
+    noise = generator.laplace(size=values.shape)
+    for row in range(1, len(values)):
+        a, b, c = values[row - 1]
+        values[row] = noise[row] + [2 * np.sin(a), np.tanh(2 * c) * 2, 2 * np.sin(b)]
+        values[row, 1] += 0.9 * noise[row, 0]
+    found = discover(pd.DataFrame(values, columns=list("abc")), 1, functions="curved")
+    within = found.edges[found.edges["lag"] == 0]
+    assert within["mark"].tolist() == ["undirected"]
+    assert within[["cause", "effect"]].to_numpy().tolist() == [["a", "b"]]  # the more probable order
+    assert found.posterior.direction[1, 0] > np.log(100.0)

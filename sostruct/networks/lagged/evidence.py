@@ -52,7 +52,7 @@ class TargetPrior(eqx.Module):
         allowed: terms that may enter [term].
         required: terms that may never leave [term].
         required_cause: variables of which at least one term must stay [variable].
-        direction: log odds that a variable acts on the target within a step rather than the reverse, if either does;
+        direction: log odds that a variable acts on the target within a step rather than anything else that links them;
             -inf where it may not [variable].
     """
 
