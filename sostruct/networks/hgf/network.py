@@ -32,6 +32,7 @@ from sostruct.networks.hgf.moving import assigned, differing, given, moved, repl
 from sostruct.networks.hgf.packed import Observations, PackedHGF, fresh, initial
 from sostruct.networks.hgf.runner import Runner
 from sostruct.networks.hgf.settings import EdgeName, settings
+from sostruct.networks.hgf.trace import Trace
 from sostruct.networks.hgf.updates import UPDATES, Options
 from sostruct.numerics import Numbers
 from sostruct.surprise import Signals
@@ -214,6 +215,23 @@ class HGF(AbstractNetwork):
             GraphError: see `filter`.
         """
         return self._runner.log_evidence(inputs, time_steps)
+
+    @_plain
+    def trace(self, inputs: Any, time_steps: Any = None) -> Trace:
+        """Beliefs along a series as JAX arrays by node name, for losses, responses and agents of one's own.
+
+        Traceable like `log_evidence`; nothing is checked but what `filter` checks before it starts, and `Trace.sound`
+        says whether all beliefs were valid.
+
+        Args:
+            inputs: as in `filter`; while it is traced, an array.
+            time_steps: as in `filter`.
+
+        Raises:
+            DataError: see `filter`.
+            GraphError: see `filter`.
+        """
+        return self._runner.trace(inputs, time_steps)
 
     def with_parameters(self, values: Mapping[str | EdgeName, Mapping[str, Any]]) -> HGF:
         """The same network with other parameters; traceable.

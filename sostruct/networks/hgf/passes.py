@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from sostruct.errors import BeliefError, DataError, GraphError
 from sostruct.graph import Packing
@@ -118,6 +118,32 @@ def evidence(
     program = program_of(drawn, wiring, start, hold=False, complete=complete)
     network = as_scalars(wiring, start.beliefs, start.covariance, drawn)
     return jnp.sum(_unrolled(partial(unrolled.log_evidence, program), network, axes, inputs, time_steps))
+
+
+@partial(jax.jit, static_argnums=(4, 5, 6))
+def traced(
+    wiring: Wiring,
+    start: BeliefState,
+    inputs: Numbers,
+    time_steps: Numbers | None,
+    drawn: Blueprint | None,
+    axes: Axes,
+    complete: bool = False,
+) -> tuple[Trajectory, Bool[Array, "*subject"], Float[Array, "*subject"]]:
+    """Every belief at every step, by the columns of the schedule; whether all of them are valid; the log evidence.
+
+    `complete` promises that no input is missing.
+    """
+    if drawn is None:
+        function = partial(filtering.trajectory, bounded=True)
+        _, kept, tally = _packed(function, wiring, axes, start, inputs, time_steps)
+        sound = jnp.all(tally.count == 0, -1)
+        return kept, sound, jnp.where(sound, -jnp.sum(kept.surprise, -1), jnp.nan)
+    program = program_of(drawn, wiring, start, hold=False, complete=complete)
+    network = as_scalars(wiring, start.beliefs, start.covariance, drawn)
+    done = _unrolled(partial(unrolled.record, program), network, axes, inputs, time_steps)
+    kept = unrolled.trajectory_of(program, done.rows)
+    return kept, done.tally, jnp.where(done.tally, -jnp.sum(kept.surprise, -1), jnp.nan)
 
 
 log_evidence = jax.jit(evidence, static_argnums=(4, 5, 6))

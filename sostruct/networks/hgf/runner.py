@@ -29,6 +29,7 @@ from sostruct.networks.hgf.layout import Wiring
 from sostruct.networks.hgf.nodes import Scalars, as_scalars
 from sostruct.networks.hgf.packed import PackedHGF
 from sostruct.networks.hgf.passes import Axes
+from sostruct.networks.hgf.trace import Trace
 from sostruct.networks.hgf.unrolled import Program, Record, last_of, trajectory_of
 from sostruct.numerics import Numbers, double_precision
 
@@ -122,6 +123,29 @@ class Runner:
 
     def log_evidence(self, inputs: Any, time_steps: Any) -> Float[Array, ""]:
         """See `HGF.log_evidence`."""
+        evidence: Float[Array, ""] = self._differentiable(passes.log_evidence, inputs, time_steps)
+        return evidence
+
+    def trace(self, inputs: Any, time_steps: Any) -> Trace:
+        """See `HGF.trace`."""
+        kept, sound, evidence = self._differentiable(passes.traced, inputs, time_steps)
+        names, _ = self._columns
+
+        def named(numbers: Any) -> dict[str, Array]:
+            return {name: numbers[..., column] for column, name in enumerate(names) if name}
+
+        return Trace(
+            named(kept.beliefs["mean"]),
+            named(kept.beliefs["precision"]),
+            named(kept.expected_mean),
+            named(kept.expected_precision),
+            kept.surprise,
+            sound,
+            evidence,
+        )
+
+    def _differentiable(self, compiled: Any, inputs: Any, time_steps: Any) -> Any:
+        """A pass from where the beliefs stand whose parameters or data may be traced, in the caller's precision."""
         wiring, start = self.packed.wiring, self.packed.state
         values: Numbers
         elapsed: Numbers | None
@@ -137,8 +161,7 @@ class Runner:
                 (wiring, start), context = self.arrays, double_precision(self.double)
         axes = passes.axes_of(start, values, elapsed)
         with context:
-            evidence: Float[Array, ""] = passes.log_evidence(wiring, start, values, elapsed, self.drawn, axes, complete)
-        return evidence
+            return compiled(wiring, start, values, elapsed, self.drawn, axes, complete)
 
     def read(self, inputs: Any, time_steps: Any) -> Series:
         """Checked data."""

@@ -1,0 +1,1 @@
+"""Fitting belief networks to what was observed and to what subjects did."""
