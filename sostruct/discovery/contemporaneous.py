@@ -36,7 +36,7 @@ from sostruct.discovery.dictionary import CHARGE
 from sostruct.discovery.orientation import by_shapes, directions
 from sostruct.networks.lagged.conclusions import conclude
 from sostruct.networks.lagged.evidence import ALMOST_ALL
-from sostruct.networks.lagged.fixed_point import searched
+from sostruct.networks.lagged.fixed_point import Search, searched
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.segments import Series, predicted_rows
@@ -175,20 +175,16 @@ def unexplained(values: Series, network: LaggedNetwork, data: LaggedData) -> Tab
     return left
 
 
-def offered(
-    values: Series, terms: AbstractTerms | None, network: LaggedNetwork, settings: Mapping[str, Any]
-) -> LaggedNetwork:
+def offered(search: Search, terms: AbstractTerms | None, settings: Mapping[str, Any]) -> LaggedNetwork:
     """The network with the probable effects within the step at lag 0, if the data ask for them; and with what is known
     of directions.
 
     Args:
-        values: the series [time, variable], or one per realization.
+        search: from the bare network, with weights of rows or without.
         terms: the curved table that was chosen, or None.
-        network: the bare network, with weights of rows or without.
         settings: as of `LaggedNetwork.bare`.
     """
-    data = network.prepare(values)
-    lagged, _ = searched(network, data)
+    values, network, data, lagged = search.values, search.network, search.data, search.found
     found = pairs(lagged, data)
     if found is None or not found.linked.any():
         return network

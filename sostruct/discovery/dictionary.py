@@ -15,7 +15,7 @@ The search proper starts from the bare graph again, with the tables that were ch
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from sostruct.networks.lagged.curved import CurvedTerms
 from sostruct.networks.lagged.evidence import ALMOST_ALL
-from sostruct.networks.lagged.fixed_point import searched
+from sostruct.networks.lagged.fixed_point import Search, searched
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.segments import Series, predicted_rows
@@ -40,22 +40,19 @@ _SMOOTH = 0.1
 Table = NDArray[np.float64]
 
 
-def chosen(
-    values: Series, variables: Sequence[str], max_lag: int, settings: Mapping[str, Any]
-) -> tuple[CurvedTerms, tuple[int, ...]] | None:
+def chosen(lines: Search, settings: Mapping[str, Any]) -> tuple[CurvedTerms, tuple[int, ...]] | None:
     """The table of curves and products and the horizon of every target, if the data ask for it and it is not too large.
 
     Args:
-        values: the series [time, variable], or one per realization.
-        variables, max_lag, settings: as of `LaggedNetwork.bare`.
+        lines: the search for a graph of lines, from the bare network.
+        settings: as of `LaggedNetwork.bare`.
     """
+    values, variables, max_lag = lines.values, lines.network.terms.variables, lines.network.terms.max_lag
     table = CurvedTerms.fitted(variables, max_lag, values)
     if table is None or len(predicted_rows(values, max_lag)) <= 2 * (table.layout.size + 1):
         return None
     curved = LaggedNetwork.bare(variables, max_lag, terms=table, **settings)
-    bare = LaggedNetwork.bare(variables, max_lag, **settings)
-    data = bare.prepare(values)
-    linear, _ = searched(bare, data)
+    data, linear = lines.data, lines.found
     wanted = _asked_for(linear, curved, table, values)
     if not wanted and max_lag > 1 and float(np.min(np.asarray(linear.packed.noise))) < _SMOOTH:
         reach = [1] * len(variables)
@@ -121,17 +118,16 @@ def _best_beside(linear: LaggedNetwork, curved: LaggedNetwork, table: CurvedTerm
     inner = np.einsum("tbm,tbk->bmk", own, own, optimize=True) + np.eye(layout.size) * ridge[-1]
     power = np.einsum("tk,tk->k", design, design)
     mask, active = np.asarray(linear.packed.mask), np.asarray(linear.packed.active)
+    anywhere = np.unique(active[mask])
+    products, moments = design[:, anywhere].T @ design, targets.T @ design
     best = np.full(len(targets.T), -np.inf)
     for target, (used, slots) in enumerate(zip(mask, active, strict=True)):
         lines = slots[used]
-        parents = design[:, lines]
-        outer = parents.T @ design
+        outer = products[np.searchsorted(anywhere, lines)]
         inverse = np.linalg.inv(outer[:, lines] + np.diag(ridge[lines]))
-        series = targets[:, target]
-        weight = inverse @ (parents.T @ series)
-        residual = series - parents @ weight
-        rss = rows * (1 + table.floor) - weight @ (parents.T @ series)
-        moment = residual @ design
+        weight = inverse @ moments[target, lines]
+        rss = rows * (1 + table.floor) - weight @ moments[target, lines]
+        moment = moments[target] - weight @ outer
         schur = power + ridge - np.sum(outer * (inverse @ outer), axis=0)
         explained = np.minimum(moment**2 / (np.maximum(schur, ridge) * rss), ALMOST_ALL)
         single = -rows / 2 * np.log1p(-explained) - np.log(np.maximum(schur, ridge)) / 2 + np.log(ridge) / 2

@@ -23,9 +23,10 @@ from sostruct.errors import ConfigError
 from sostruct.growth import catalogue
 from sostruct.growth.base import AbstractGrowthRule
 from sostruct.networks.lagged.curved import MOST_COLUMNS, CurvedTerms
+from sostruct.networks.lagged.fixed_point import Search
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.segments import segments_of
-from sostruct.networks.lagged.weighted import KINDS, MOST_NUMBERS, fits
+from sostruct.networks.lagged.weighted import KINDS, MOST_NUMBERS, Noise, fits
 from sostruct.tasks.treatment import treated
 
 NOISES = ("auto", *KINDS)
@@ -176,11 +177,11 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
                 f"Cannot use noise={self.noise!r} with missing values. This is because gaps are filled by a Gaussian "
                 "process. Try noise='auto' or 'gaussian', or series without gaps."
             )
+        lines = Search(values, LaggedNetwork.bare(names, self.max_lag, seed=self.seed, **settings))
         if self.functions == "auto" and not gaps:
-            choice = chosen(values, names, self.max_lag, settings)
+            choice = chosen(lines, settings)
             if choice is not None and self.noise != "gaussian":
-                lines = LaggedNetwork.bare(names, self.max_lag, **settings)
-                choice = choice if still_curved(values, choice, lines, settings) else None
+                choice = choice if still_curved(values, choice, lines.network, settings) else None
         elif self.functions == "curved":
             table = CurvedTerms.fitted(names, self.max_lag, values)
             if table is None:
@@ -191,22 +192,28 @@ class CausalDiscovery(AbstractEstimator[Discovery]):
                 )
             curved = LaggedNetwork.bare(names, self.max_lag, terms=table, **settings)
             choice = table, horizons(curved.prepare(values), table, settings)[0]
-        terms, reach = (None, None) if choice is None else choice
-        network = LaggedNetwork.bare(names, self.max_lag, terms=terms, horizon=reach, seed=self.seed, **settings)
-        if self.noise not in ("auto", "gaussian") and not fits(network.terms):
+        terms, search = None, lines
+        if choice is not None:
+            terms, reach = choice
+            given = settings | {"terms": terms, "horizon": reach, "seed": self.seed}
+            search = Search(values, LaggedNetwork.bare(names, self.max_lag, **given))
+        if self.noise not in ("auto", "gaussian") and not fits(search.network.terms):
             raise ConfigError(
                 f"Cannot use noise={self.noise!r} with {len(names)} series and max_lag={self.max_lag}. This is because "
                 f"statistics of every series' own would be more than {MOST_NUMBERS:.0e} numbers. Try noise='auto' or "
                 "'gaussian', or fewer series or lags."
             )
         weigh = self.noise in ("student", "volatile") or (self.noise == "auto" and choice is None and not gaps)
+        kinds: Noise | None = None
         if weigh:
-            network = reweighted(values, network, self.noise)
-        if self.contemporaneous and not gaps:
-            bare, network = network, offered(values, terms, network, settings)
-            if weigh and network.terms != bare.terms:
-                network = reweighted(values, network, self.noise)
-        return frame, network
+            search, kinds = reweighted(search, self.noise)
+        if not self.contemporaneous or gaps:
+            return frame, search.network.weighted(search.network.weights, kinds)
+        network = offered(search, terms, settings)
+        if weigh and network.terms != search.network.terms:
+            within, kinds = reweighted(Search(values, network), self.noise)
+            network = within.network
+        return frame, network.weighted(network.weights, kinds)
 
     def check(self, X: pd.DataFrame | Any) -> None:
         """Raises what `fit` would raise about data and settings, without doing the work."""

@@ -36,7 +36,7 @@ from sostruct.discovery.dictionary import CHARGE, evidence_by_target, horizons, 
 from sostruct.discovery.tails import gaussian_density, tailed, tails
 from sostruct.discovery.volatility import changing, volatility
 from sostruct.networks.lagged.curved import CurvedTerms
-from sostruct.networks.lagged.fixed_point import searched
+from sostruct.networks.lagged.fixed_point import Search, searched
 from sostruct.networks.lagged.moments import LaggedData
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.segments import Series, segments_of
@@ -70,29 +70,28 @@ class RowNoise:
         return not self.noise.kind.any()
 
 
-def reweighted(values: Series, network: LaggedNetwork, noise: str) -> LaggedNetwork:
-    """The network with the weights of the rows, if the data ask for any.
+def reweighted(search: Search, noise: str) -> tuple[Search, Noise | None]:
+    """The search with the weights of the rows, if the data ask for any; and what the noise is like, where that was
+    asked.
 
     Args:
-        values: the complete series [time, variable], or one per realization.
-        network: as searches begin.
+        search: on complete series.
         noise: "auto", or the kind that every series is to have.
     """
-    if noise == "gaussian" or not fits(network.terms):
-        return network
-    data, lengths = network.prepare(values), _lengths(values, network)
-    found, _ = searched(network, data)
+    if noise == "gaussian" or not fits(search.network.terms):
+        return search, None
+    values, alike = search.values, search if search.network.weights is None else None
+    lengths = _lengths(values, search.network)
     for _ in range(ROUNDS):
-        now = fitted(residuals(values, found, data), noise, lengths)
+        now = fitted(residuals(values, search.found, search.data), noise, lengths)
         if now.alike:
-            return network.weighted(None, now.noise)
+            return alike or Search(values, search.network.weighted(None)), now.noise
         rows, foreseen = (own / own.mean(axis=0) for own in (now.rows, now.foreseen))
-        network = network.weighted(Weights(segments_of(values), rows, foreseen, now.share), now.noise)
-        before, data = found.topology, network.prepare(values)
-        found, _ = searched(network, data)
-        if found.topology == before:
+        weights = Weights(segments_of(values), rows, foreseen, now.share)
+        before, search = search, Search(values, search.network.weighted(weights, now.noise))
+        if search.found.topology == before.found.topology:
             break
-    return network
+    return search, now.noise
 
 
 def still_curved(
@@ -112,7 +111,8 @@ def still_curved(
         return True
     names, lags = network.terms.variables, network.terms.max_lag
     nearest, _ = horizons(_floored(network.prepare(values), table), network.terms, settings)
-    lines = reweighted(values, LaggedNetwork.bare(names, lags, horizon=nearest, **settings), "auto")
+    near = Search(values, LaggedNetwork.bare(names, lags, horizon=nearest, **settings))
+    lines = reweighted(near, "auto")[0].network
     if lines.weights is None:
         return True
     curves = LaggedNetwork.bare(names, lags, terms=table, horizon=reach, **settings).weighted(lines.weights)

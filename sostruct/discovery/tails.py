@@ -24,6 +24,8 @@ FREEDOM = np.array([2.2, 2.7, 3.3, 4.0, 5.0, 6.5, 9.0, 14.0, 25.0])
 """Degrees of freedom considered, equally probable beforehand; beyond the last there is little to tell from Gaussian."""
 
 _ITERATIONS = 40
+_SETTLED = 1e-9
+"""Relative change of every scale in a step, below which the iteration ends."""
 
 _HINT = 1.0
 """Standard errors of kurtosis above that of Gaussian noise from which tails are fitted: under Gaussian noise, one
@@ -133,7 +135,9 @@ def of_rows(residuals: Table, foreseen: Table, freedom: Table) -> Table:
 def _variance(square: Table, freedom: Table, start: Table) -> Table:
     variance = start
     for _ in range(_ITERATIONS):
-        variance = scale_step(square, freedom, variance)
+        before, variance = variance, scale_step(square, freedom, variance)
+        if np.all(np.abs(variance - before) <= _SETTLED * before):
+            break
     return variance
 
 

@@ -15,7 +15,7 @@ from sostruct.discovery.posterior import Posterior
 from sostruct.discovery.volatility import _piecewise, predictions, volatility
 from sostruct.errors import ConfigError
 from sostruct.networks.lagged import weighted as limits
-from sostruct.networks.lagged.fixed_point import searched
+from sostruct.networks.lagged.fixed_point import Search, searched
 from sostruct.networks.lagged.moments import less
 from sostruct.networks.lagged.network import LaggedNetwork
 from sostruct.networks.lagged.settling import settled
@@ -152,7 +152,7 @@ def test_resamples_keep_the_weights(both) -> None:
     """Every row drawn once is the search itself; and strong edges are in all resamples."""
     seen, _, _, found = both
     values = seen.to_numpy()
-    network = reweighted(values, LaggedNetwork.bare(NAMES, 2), "auto")
+    network = reweighted(Search(values, LaggedNetwork.bare(NAMES, 2)), "auto")[0].network
     weights = network.weights
     assert weights is not None
     once = network.weighted(weights.drawn(np.ones(ROWS - 2, np.int64)))
@@ -205,7 +205,7 @@ def test_realizations_and_seasons_are_weighted_too(both) -> None:
 
 def test_rows_spent_on_a_season_count_for_no_series(both) -> None:
     values = both[0].to_numpy()
-    network = reweighted(values, LaggedNetwork.bare(NAMES, 2), "auto")
+    network = reweighted(Search(values, LaggedNetwork.bare(NAMES, 2)), "auto")[0].network
     data = network.prepare(values)
     fewer = less(data, 40)
     np.testing.assert_allclose(fewer.count, np.asarray(data.count) - 40)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, final
 
 import jax
 
@@ -11,6 +13,7 @@ from sostruct.surprise import Signals
 
 if TYPE_CHECKING:
     from sostruct.networks.lagged.network import LaggedNetwork
+    from sostruct.networks.lagged.segments import Series
 
 _MOST_EPOCHS = 100
 _MOVES = frozenset({"add", "prune", "rewire", "group"})
@@ -27,3 +30,32 @@ def searched(network: LaggedNetwork, data: LaggedData) -> tuple[LaggedNetwork, S
             break
         network = network.edited(edits, key=key)
     return network, signals
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Search:
+    """One search on a series, made when its end is first asked for: several questions have the same answer.
+
+    Attributes:
+        values: the series [time, variable], or one per realization.
+        network: where it begins.
+    """
+
+    values: Series
+    network: LaggedNetwork
+
+    @cached_property
+    def data(self) -> LaggedData:
+        """Statistics of the series, as the network takes them."""
+        return self.network.prepare(self.values)
+
+    @cached_property
+    def end(self) -> tuple[LaggedNetwork, Signals]:
+        """What `searched` returns."""
+        return searched(self.network, self.data)
+
+    @property
+    def found(self) -> LaggedNetwork:
+        """The network at the fixed point."""
+        return self.end[0]
