@@ -239,6 +239,18 @@ class Beliefs:
 
         return draw_beliefs(self, nodes, **options)
 
+    def plot_network(self, **options: Any) -> Any:
+        """The network with what is believed in its nodes; see `network_figure.draw_network`. Returns the axes."""
+        from sostruct.networks.hgf.network_figure import draw_network
+
+        return draw_network(self, **options)
+
+    def plot_correlations(self, quantity: str = "mean", **options: Any) -> Any:
+        """How the nodes' beliefs move together; see `correlations_figure.draw_correlations`. Returns the axes."""
+        from sostruct.networks.hgf.correlations_figure import draw_correlations
+
+        return draw_correlations(self, quantity, **options)
+
     @cached_property
     def _details(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(marginal surprise, entropy) of each input; a packed filter pads them."""

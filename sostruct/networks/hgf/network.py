@@ -364,6 +364,12 @@ class HGF(AbstractNetwork):
         """A random value or volatility coupling for every node that can take one; all of them can be made together."""
         return draw(self.topology, self.inputs, np.random.default_rng(np.asarray(jax.random.key_data(key))))
 
+    def plot(self, **options: Any) -> Any:
+        """A drawing of the graph with its parameters; see `network_figure.draw_network`. Returns the axes."""
+        from sostruct.networks.hgf.network_figure import draw_network
+
+        return draw_network(self, **options)
+
     def __repr__(self) -> str:
         return f"HGF({self.topology.size} nodes, inputs {', '.join(self.inputs)}, update={self.options.update.name!r})"
 
