@@ -71,7 +71,7 @@ def draw_correlations(beliefs: Beliefs, quantity: str = "mean", *, subject: Any 
     count = len(table)
     if ax is None:
         side = float(np.clip(_CELL * count + 1.2, _LEAST, _LARGEST))
-        _, ax = plt.subplots(figsize=(side + 0.8, side), layout="constrained")
+        _, ax = plt.subplots(figsize=(side + 1.4, side), layout="constrained")
     picture = ax.imshow(numbers, vmin=-1.0, vmax=1.0, cmap=_COLORS)
     ax.set_xticks(range(count), names, rotation=90 if count > 4 else 0, color=INK)
     ax.set_yticks(range(count), names, color=INK)
