@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, final
+from typing import Any, NamedTuple, TypeVar, cast, final
 
 import equinox as eqx
 import jax
@@ -296,7 +296,7 @@ class DenseSchedule:
                 results.append({**own, **posterior})
                 learnt.append(able)
                 causes.append(cause)
-            posterior, cause = (select(code, self.latent_kinds, part) for part in (results, causes))
+            posterior, cause = (select(code, self.latent_kinds, part) for part in cast(Any, (results, causes)))
             fresh = select(code, self.latent_kinds, learnt).astype(value.dtype)
             safe = prediction._replace(variance=jnp.where(prediction.variance > 0.0, prediction.variance, 1.0))
             sent = latent_message(safe, posterior["mean"], posterior["precision"], options)
