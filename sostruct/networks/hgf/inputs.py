@@ -146,9 +146,9 @@ def _one(reader: Reader, data: Any, panel: bool = False) -> tuple[NDArray[np.flo
     """Values [time, column], or [subject, time, column] where a panel may be; and the labels of the steps."""
     inputs = reader.columns
     if isinstance(data, pd.DataFrame):
-        values, index = _of_frame(inputs, data, reader.labeled), data.index
+        values, index = _of_frame(reader, data, inputs), data.index
     elif isinstance(data, pd.Series):
-        values, index = _of_frame((inputs[0],), data.to_frame(inputs[0]), reader.labeled), data.index
+        values, index = _of_frame(reader, data.to_frame(inputs[0]), inputs[:1]), data.index
     else:
         values, index = _of_labels(reader, data, panel) if reader.labeled else _of_array(data), None
     values = _shaped(inputs, values, panel)
@@ -165,23 +165,24 @@ def _one(reader: Reader, data: Any, panel: bool = False) -> tuple[NDArray[np.flo
     return values, index
 
 
-def _of_frame(inputs: tuple[str, ...], frame: pd.DataFrame, labeled: Mapping[str, Variable]) -> NDArray[np.float64]:
+def _of_frame(reader: Reader, frame: pd.DataFrame, inputs: tuple[str, ...]) -> NDArray[np.float64]:
     names = check_names(frame.columns)
     if names != inputs:
         missing, extra = [name for name in inputs if name not in names], [name for name in names if name not in inputs]
         if missing or extra:
             faults = [f"it has no column {listed(missing)}"] * bool(missing)
             faults += [f"{listed(extra)} {'is' if len(extra) == 1 else 'are'} no input"] * bool(extra)
-            advice = "renaming its columns" if missing else "leaving out the others: frame[list(net.columns)]"
+            view = "inputs" if all(variable.labels == ("",) for variable in reader.variables) else "columns"
+            advice = "renaming its columns" if missing else f"leaving out the others: frame[list(net.{view})]"
             raise DataError(
                 f"Cannot read the frame. This is because {' and '.join(faults)} of the network, whose inputs are "
                 f"{listed(inputs)}. Try {advice}."
             )
         frame = frame.iloc[:, [names.index(name) for name in inputs]]
-    if labeled:
-        frame = frame.copy()
-        frame.columns = pd.Index(inputs)
-        frame = frame.assign(**{name: numbered(labeled[name], frame[name]) for name in inputs if name in labeled})
+    if reader.labeled:
+        frame = frame.set_axis(list(inputs), axis=1)
+        own = {name: variable for name, variable in reader.labeled.items() if name in inputs}
+        frame = frame.assign(**{name: numbered(variable, frame[name]) for name, variable in own.items()})
     values = check_numbers(frame, inputs)
     return np.array(values, order="C") if len(values) else values
 
@@ -189,10 +190,12 @@ def _of_frame(inputs: tuple[str, ...], frame: pd.DataFrame, labeled: Mapping[str
 def _of_labels(reader: Reader, data: Any, panel: bool) -> NDArray[np.float64]:
     """An array with columns of labels, as a frame for every subject."""
     try:
-        array = np.ma.filled(data.astype(object), None) if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
-        mixed = np.asarray(data, object) if array.dtype.kind not in "fiub" else array.astype(object)
+        known = np.asarray(data)
+        mixed = np.array(data if known.dtype.kind not in "fiub" else known, object)
     except ValueError:
         return _of_array(data)
+    if isinstance(data, np.ma.MaskedArray):
+        mixed[np.ma.getmaskarray(data)] = None
     if mixed.ndim == 1:
         mixed = mixed[:, None]
     if mixed.ndim not in (2, 3) or mixed.shape[-1] != len(reader.columns):
@@ -202,9 +205,9 @@ def _of_labels(reader: Reader, data: Any, panel: bool) -> NDArray[np.float64]:
     for number, table in enumerate(tables):
         frame = pd.DataFrame(table, columns=list(reader.columns)).infer_objects()
         if mixed.ndim == 2:
-            return _of_frame(reader.columns, frame, reader.labeled)
+            return _of_frame(reader, frame, reader.columns)
         with _of(f"subject {number}"):
-            read.append(_of_frame(reader.columns, frame, reader.labeled))
+            read.append(_of_frame(reader, frame, reader.columns))
     return np.stack(read)
 
 

@@ -102,7 +102,7 @@ def shares(
     surprise: float,
     entropy: float,
 ) -> dict[str, float]:
-    """Excess surprise of a variable by its leaves: labels have that of their own probabilities, statistics equal ones."""
+    """Excess surprise of a variable by its leaves: labels that of their probabilities, statistics equal shares."""
     if state.kind[leaves[0]] != "category":
         return dict.fromkeys(leaves, (surprise - entropy) / len(leaves))
     own = categorical([mean[name] for name in leaves], [variances[state.inputs.index(name)] for name in leaves])

@@ -127,7 +127,7 @@ def test_packed_graphs_whose_inputs_share_no_value_parent() -> None:
 
     systems = [system for seed in range(40) if apart(system := drawn(seed, 4, entangled=False))][:4]
     assert len(systems) == 4
-    assert all([compare(system, Settings(), "packed", SIMPLE) for system in systems])
+    assert all(compare(system, Settings(), "packed", SIMPLE) for system in systems)
 
 
 @pytest.mark.parametrize("entangled", [False, True])

@@ -13,14 +13,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
+from typing import TypeAlias
 
 import networkx as nx
 import numpy as np
+from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
 from sostruct.graph import Edge, Node, Topology
 from sostruct.networks.hgf.builders import Levels, check_levels, level_numbers
 from sostruct.tasks.base import listed
+
+Floats: TypeAlias = NDArray[np.float64]
 
 _FAMILIES = {"normal": 0.0, "bernoulli": 0.5, "poisson": 1.0, "exponential": 1.0}
 
@@ -91,7 +95,7 @@ def exponential_family_hgf(
     nu: float = 10.0,
     growth: float = 0.0,
     xi_0: float | Mapping[str, float] | None = None,
-    precision: float = 1.0,
+    precision: float | Mapping[str, float] | None = None,
     kappa: float = 1.0,
     omega: float = -4.0,
     shared: bool = True,
@@ -113,7 +117,8 @@ def exponential_family_hgf(
         growth: from 0 to 1, of averages.
         xi_0: expected statistics at first, by column and product of columns ("u*u"), or a number for all; by default 0
             and 1 of a normal variable (0 of products of two columns), 0.5 of a probability, 1 of a rate or a mean.
-        precision: of the inputs, 1 / variance of t(x) about xi. It matters to volatility parents alone.
+        precision: of the inputs, by statistic or a number for all; by default 1 / variance of t(x) under the
+            distribution that is first expected. It matters to volatility parents alone.
         kappa: volatility couplings.
         omega: log variances of the steps of "x2" and "x3".
         shared: whether all statistics have one volatility parent, which keeps a normal variable's variance positive,
@@ -124,18 +129,19 @@ def exponential_family_hgf(
             are those of no distribution.
     """
     names = [columns] if isinstance(columns, str) else [str(column) for column in columns]
-    _check(family, names, levels, nu, growth, precision)
+    _check(family, names, levels, nu, growth)
     pairs = [f"{one}*{two}" for place, one in enumerate(names) for two in names[place:]] if family == "normal" else []
     labels = [*names, *pairs]
     first = _first(family, names, labels, xi_0)
+    sharp = _sharpness(family, names, first, precision)
     prefix = ",".join(names) + "=" if family == "normal" else ""
     nodes, edges = [], []
     for label in labels:
-        nodes.append(Node(prefix + label, family, {"precision": precision}))
-        own: dict[str, float] = {"mean": first[label], "precision": nu * precision, "growth": growth}
+        nodes.append(Node(prefix + label, family, {"precision": sharp[label]}))
+        own: dict[str, float] = {"mean": first[label], "precision": nu * sharp[label], "growth": growth}
         if levels:
-            own = {"mean": first[label], "precision": (nu + 1.0) * precision}
-            own["tonic_volatility"] = -math.log(nu * (nu + 1.0) * precision)
+            own = {"mean": first[label], "precision": (nu + 1.0) * sharp[label]}
+            own["tonic_volatility"] = -math.log(nu * (nu + 1.0) * sharp[label])
         nodes.append(Node(f"x1={label}", "continuous" if levels else "average", own))
         edges.append(Edge(f"x1={label}", prefix + label))
     for level in range(2, levels + 1):
@@ -150,7 +156,7 @@ def exponential_family_hgf(
     return Topology(tuple(nodes), tuple(edges)).to_networkx()
 
 
-def _check(family: object, columns: list[str], levels: object, nu: float, growth: float, precision: float) -> None:
+def _check(family: object, columns: list[str], levels: object, nu: float, growth: float) -> None:
     why, remedy = "", ""
     if family not in _FAMILIES:
         why, remedy = f"there is no family {family!r}", f"one of {listed(_FAMILIES)}"
@@ -160,7 +166,7 @@ def _check(family: object, columns: list[str], levels: object, nu: float, growth
         why, remedy = f"a variable of the family {family!r} has one column", "'normal', or one network for each column"
     elif isinstance(levels, bool) or not isinstance(levels, Integral) or levels not in (0, 1, 2, 3):
         why, remedy = f"it has no levels={levels!r}", "0, where nu is fixed or counts, or 1, 2 or 3"
-    for name, number, most in (("nu", nu, math.inf), ("precision", precision, math.inf), ("growth", growth, 1.0)):
+    for name, number, most in (("nu", nu, math.inf), ("growth", growth, 1.0)):
         known = 0.0 <= number <= most and (0.0 < number < math.inf or name == "growth")
         if not why and not known:
             why, remedy = f"{name} is {number!r}", "a number from 0 to 1" if name == "growth" else "a positive number"
@@ -175,26 +181,11 @@ def _first(
 ) -> dict[str, float]:
     """Expected statistics before the first step, checked to be those of a distribution."""
     squares = {f"{column}*{column}" for column in columns}
-    found = {label: 1.0 if label in squares else _FAMILIES[family] for label in labels}
-    if isinstance(given, Mapping):
-        unknown = [str(label) for label in given if label not in found]
-        if unknown:
-            raise ConfigError(
-                f"Cannot use xi_0={given!r}. This is because {listed(unknown)} is no statistic of the variable. Try "
-                f"some of {listed(labels)}."
-            )
-        found |= {label: float(number) for label, number in given.items()}
-    elif given is not None:
-        found = dict.fromkeys(labels, float(given))
+    found = _given("xi_0", {label: 1.0 if label in squares else _FAMILIES[family] for label in labels}, given)
     numbers = np.array([found[label] for label in labels])
     valid = bool(np.isfinite(numbers).all())
     if valid and family == "normal":
-        center = np.array([found[column] for column in columns])
-        moment = np.diag([found[f"{column}*{column}"] for column in columns])
-        for row, one in enumerate(columns):
-            for column, two in enumerate(columns[row + 1 :], row + 1):
-                moment[row, column] = moment[column, row] = found[f"{one}*{two}"]
-        valid = bool(np.linalg.eigvalsh(moment - np.outer(center, center)).min() > 0.0)
+        valid = bool(np.linalg.eigvalsh(_moments(columns, found)[1]).min() > 0.0)
     elif valid:
         valid = bool(numbers[0] > 0.0) and (family != "bernoulli" or numbers[0] < 1.0)
     if not valid:
@@ -204,3 +195,55 @@ def _first(
             "m and v + m**2."
         )
     return found
+
+
+def _sharpness(
+    family: str, columns: list[str], first: dict[str, float], given: float | Mapping[str, float] | None
+) -> dict[str, float]:
+    """Precisions of the inputs: by default 1 / variance of their statistics under the distribution first expected.
+
+    That of a product of two normal columns is S_ii S_jj + S_ij^2 + m_i^2 S_jj + m_j^2 S_ii + 2 m_i m_j S_ij.
+    """
+    spread: dict[str, float] = {}
+    if family == "normal":
+        m, S = _moments(columns, first)
+        for row, one in enumerate(columns):
+            spread[one] = float(S[row, row])
+            for place, two in enumerate(columns[row:], row):
+                own = S[row, row] * S[place, place] + S[row, place] ** 2 + 2.0 * m[row] * m[place] * S[row, place]
+                spread[f"{one}*{two}"] = float(own + m[row] ** 2 * S[place, place] + m[place] ** 2 * S[row, row])
+    else:
+        (label,) = columns
+        xi = first[label]
+        spread[label] = {"bernoulli": xi * (1.0 - xi), "poisson": xi, "exponential": xi**2}[family]
+    found = _given("precision", {label: 1.0 / spread[label] for label in first}, given)
+    if not all(0.0 < number < math.inf for number in found.values()):
+        raise ConfigError(
+            f"Cannot use precision={given!r}. This is because it is to be positive and finite. Try leaving it out."
+        )
+    return found
+
+
+def _moments(columns: list[str], found: Mapping[str, float]) -> tuple[Floats, Floats]:
+    """Mean and covariance of expected normal statistics."""
+    center = np.array([found[column] for column in columns])
+    moment = np.diag([found[f"{column}*{column}"] for column in columns])
+    for row, one in enumerate(columns):
+        for column, two in enumerate(columns[row + 1 :], row + 1):
+            moment[row, column] = moment[column, row] = found[f"{one}*{two}"]
+    return center, moment - np.outer(center, center)
+
+
+def _given(name: str, default: dict[str, float], given: float | Mapping[str, float] | None) -> dict[str, float]:
+    """Numbers by statistic, of which some or all are given."""
+    if given is None:
+        return default
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(default, float(given))
+    unknown = [str(label) for label in given if label not in default]
+    if unknown:
+        raise ConfigError(
+            f"Cannot use {name}={given!r}. This is because {listed(unknown)} is no statistic of the variable. Try some "
+            f"of {listed(default)}."
+        )
+    return default | {str(label): float(number) for label, number in given.items()}

@@ -20,7 +20,7 @@ _LARGE = 16.0
 _STIRLING = (1.0 / 12.0, -1.0 / 360.0, 1.0 / 1260.0, -1.0 / 1680.0, 1.0 / 1188.0)
 """log Gamma(z) = (z - 1/2) log z - z + log(2 pi)/2 + sum_n c_n z^(1 - 2n)."""
 
-_POINTS = 96
+_POINTS = 128
 
 
 def log_rising(start: Real, steps: Real) -> Real:
@@ -52,7 +52,7 @@ def expected_log_choices(mean: Real, shape: Real) -> Real:
     int_0^inf (1 - G(e^-t)) (e^-t - e^-rt) / ((1 - e^-t) t) dt, taken in log t, where the integrand is analytic and
     decays at both ends, so that the trapezoidal rule is exact to rounding.
     """
-    low = -20.0 - jnp.log1p(mean + shape)
+    low = -30.0 - jnp.log1p(mean + shape)
     high = jnp.log(40.0 / jnp.minimum(shape, 1.0))
     width = (high - low) / (_POINTS - 1)
     t = jnp.exp(low[..., None] + width[..., None] * jnp.asarray(np.arange(_POINTS), mean.dtype))
