@@ -337,3 +337,23 @@ def test_three_levels_of_an_exponential_family(shared: bool) -> None:
     assert ("x3", "x2") in volatility or ("x3=a*b", "x2=a*b") in volatility
     beliefs = ss.HGF(graph, schedule="packed").filter(np.random.default_rng(0).normal(size=(20, 2)), strict=False)
     assert beliefs.pseudo_count("a,b").iloc[0, 0] == pytest.approx(10.0)
+
+
+def test_pictures() -> None:
+    """A panel for every input, labels as probabilities; the network with its beliefs."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    from sostruct.networks.hgf.figures import draw_network
+
+    network, frame = mixed()
+    beliefs = network.filter(frame)
+    titles = [ax.get_title(loc="left") for ax in beliefs.plot()]
+    assert set(network.nodes) <= set(titles)
+    words = {text.get_text() for ax in beliefs.plot(["choice=left", "count"]) for text in ax.texts}
+    assert {"probability of the label, by itself", "expected statistic, poisson"} <= words
+    for drawn in (beliefs, network):
+        draw_network(drawn)
+    pyplot.close("all")
