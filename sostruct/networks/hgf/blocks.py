@@ -29,12 +29,12 @@ from sostruct.networks.hgf.gathering import (
     Rows,
     at,
     by_code,
+    by_kind,
     edges_of,
     entangled,
     from_inputs,
     functions_of,
     parents_of,
-    select,
     weights,
     window,
 )
@@ -225,7 +225,7 @@ class PackedSchedule:
             through = by_code(above.function, [g.value(at(mean, above.slot)) for g in self.functions])
             value = jnp.sum(above.into_state * through, -1)
             means = [k.expect(own, before, value, clock) for _, k in self.latent_kinds]
-            return rows.write(mean, select(kind, self.latent_kinds, means))
+            return rows.write(mean, by_kind(kind, self.latent_kinds, means))
 
         mean = self._sweep(expect, jnp.zeros_like(state["mean"]), up=False)
         above = at(mean, parents.slot)
@@ -243,7 +243,7 @@ class PackedSchedule:
                 drive = drive + 0.5 * jnp.sum(strength**2 * variance, -1)
             full = Drive(value, jnp.sum(slope**2 * variance, -1), drive, count)
             each = [k.predict(own, before, mean, full, clock, options) for _, k in self.latent_kinds]
-            return select(kind, self.latent_kinds, [one._replace(inner={}) for one in each]), each
+            return by_kind(kind, self.latent_kinds, [one._replace(inner={}) for one in each]), each
 
         variance = jnp.zeros_like(mean)
         if options.relaxed:
@@ -273,7 +273,7 @@ class PackedSchedule:
             drive = drive + 0.5 * jnp.sum(strength**2 * around, -1)
         full = Drive(linear, jnp.sum(slope**2 * around, -1), drive, count)
         inputs = [k.predict_input(own, before, full, clock, options) for _, k in self.input_kinds]
-        seen = select(kind, self.input_kinds, [one._replace(inner={}) for one in inputs])
+        seen = by_kind(kind, self.input_kinds, [one._replace(inner={}) for one in inputs])
         both: Prediction = jax.tree.map(lambda first, second: jnp.concatenate([first, second]), seen, merged)
         explained = jnp.zeros_like(mean)
         if self.shared:
@@ -301,10 +301,10 @@ class PackedSchedule:
             densities.append(kind.observation(prediction, down.linear, jnp.zeros_like(value), value))
         kind_of = self.kind[:width]
         return (
-            select(kind_of, self.input_kinds, after),
-            select(kind_of, self.input_kinds, messages),
-            select(kind_of, self.input_kinds, densities),
-            select(kind_of, self.input_kinds, causes),
+            by_kind(kind_of, self.input_kinds, after),
+            by_kind(kind_of, self.input_kinds, messages),
+            by_kind(kind_of, self.input_kinds, densities),
+            by_kind(kind_of, self.input_kinds, causes),
         )
 
     def _rows(self, row: _Row) -> tuple[Array, ...]:
@@ -390,9 +390,9 @@ class PackedSchedule:
                 learnt.append(able)
                 causes.append(cause)
             kind_of = rows.read(self.kind)
-            posterior = select(kind_of, self.latent_kinds, results)
-            cause = select(kind_of, self.latent_kinds, causes)
-            news = select(kind_of, self.latent_kinds, learnt).astype(value.dtype)
+            posterior = by_kind(kind_of, self.latent_kinds, results)
+            cause = by_kind(kind_of, self.latent_kinds, causes)
+            news = by_kind(kind_of, self.latent_kinds, learnt).astype(value.dtype)
             safe = merged._replace(variance=jnp.where(merged.variance > 0.0, merged.variance, 1.0))
             sent = latent_message(safe, posterior["mean"], posterior["precision"], options)
             upward = pass_on(precision, error, merged.conditional)
@@ -454,7 +454,7 @@ class PackedSchedule:
             kind.observation(prediction, down.linear, spread, value)
             for (_, kind), prediction in zip(self.input_kinds, down.inputs, strict=True)
         ]
-        return select(self.kind[: self.width], self.input_kinds, each)
+        return by_kind(self.kind[: self.width], self.input_kinds, each)
 
     def _densities(self, down: _Down, value: Array) -> list[Candidates]:
         """Per kind of input, Gaussian ones first."""

@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float
 
 from sostruct.networks.hgf.couplings import Real
 from sostruct.networks.hgf.evidence import Candidates, LinearUpdate, linear_update, one_after_another, pass_on, settled
-from sostruct.networks.hgf.gathering import select
+from sostruct.networks.hgf.gathering import by_kind
 from sostruct.networks.hgf.kinds import KINDS
 from sostruct.networks.hgf.kinds.base import (
     AbstractInput,
@@ -193,7 +193,7 @@ class DenseSchedule:
             own, was, weights, code = _row((parameters, before, into, kind_of), node)
             driven = jnp.sum(weights * mean, 0)
             means = [kind.expect(own, was, driven, clock) for _, kind in self.latent_kinds]
-            return _put(mean, node, select(code, self.latent_kinds, means))
+            return _put(mean, node, by_kind(code, self.latent_kinds, means))
 
         means: Array = jax.lax.fori_loop(0, self.hidden, expect, jnp.zeros_like(before["mean"]))
         return means
@@ -211,8 +211,8 @@ class DenseSchedule:
         parameters, before = self._own((self.parameters, state), False)
         seen = Drive(linear, jnp.zeros_like(linear), drive[:width], self.drivers[:width])
         inputs = [k.predict_input(parameters, before, seen, clock, self.options) for _, k in self.input_kinds]
-        above = select(self.kind[width:], self.latent_kinds, [one._replace(inner={}) for one in latents])
-        below = select(self.kind[:width], self.input_kinds, [one._replace(inner={}) for one in inputs])
+        above = by_kind(self.kind[width:], self.latent_kinds, [one._replace(inner={}) for one in latents])
+        below = by_kind(self.kind[:width], self.input_kinds, [one._replace(inner={}) for one in inputs])
         merged: Prediction = jax.tree.map(lambda first, second: jnp.concatenate([first, second]), below, above)
         return merged, latents, inputs
 
@@ -237,7 +237,7 @@ class DenseSchedule:
             causes.append(cause)
             messages.append(kind.input_message(prediction, value))
             densities.append(kind.observation(prediction, linear, jnp.zeros_like(value), value))
-        of = partial(select, self.kind[: self.width], self.input_kinds)
+        of = partial(by_kind, self.kind[: self.width], self.input_kinds)
         return of(after), of(messages), of(densities), of(causes)
 
     def _settle(
@@ -296,8 +296,8 @@ class DenseSchedule:
                 results.append({**own, **posterior})
                 learnt.append(able)
                 causes.append(cause)
-            posterior, cause = (select(code, self.latent_kinds, part) for part in cast(Any, (results, causes)))
-            fresh = select(code, self.latent_kinds, learnt).astype(value.dtype)
+            posterior, cause = (by_kind(code, self.latent_kinds, part) for part in cast(Any, (results, causes)))
+            fresh = by_kind(code, self.latent_kinds, learnt).astype(value.dtype)
             safe = prediction._replace(variance=jnp.where(prediction.variance > 0.0, prediction.variance, 1.0))
             sent = latent_message(safe, posterior["mean"], posterior["precision"], options)
             upward = pass_on(

@@ -123,7 +123,7 @@ def at(numbers: Array, places: Array) -> Array:
     return jnp.take(numbers, places, axis=0, mode="clip")
 
 
-def select(kind_of: Array, kinds: list[tuple[int, Any]], results: list[_T]) -> _T:
+def by_kind(kind_of: Array, kinds: list[tuple[int, Any]], results: list[_T]) -> _T:
     """Results of several kinds, merged by the kind that each slot has."""
     merged = results[0]
     for (code, _), result in zip(kinds[1:], results[1:], strict=True):
