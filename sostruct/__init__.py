@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sostruct.networks.hgf.couplings import register_function
     from sostruct.networks.hgf.network import HGF
     from sostruct.networks.hgf.population import filter_population
+    from sostruct.networks.hgf.variables.builders import categorical_hgf, exponential_family_hgf
     from sostruct.networks.lagged.network import LaggedNetwork
     from sostruct.networks.mixture.network import MixtureNetwork
     from sostruct.structure.estimator import StructureLearning, learn_structure
@@ -62,9 +63,11 @@ _WHERE = {
     "Topology": "sostruct.graph",
     "bare_hgf": "sostruct.networks.hgf.builders",
     "binary_hgf": "sostruct.networks.hgf.builders",
+    "categorical_hgf": "sostruct.networks.hgf.variables.builders",
     "compare": "sostruct.discovery.differences",
     "continuous_hgf": "sostruct.networks.hgf.builders",
     "discover": "sostruct.discovery.estimator",
+    "exponential_family_hgf": "sostruct.networks.hgf.variables.builders",
     "filter_population": "sostruct.networks.hgf.population",
     "from_causal_learn": "sostruct.discovery.converters.causal_learn",
     "from_lingam": "sostruct.discovery.converters.lingam",
@@ -107,9 +110,11 @@ __all__ = [
     "__version__",
     "bare_hgf",
     "binary_hgf",
+    "categorical_hgf",
     "compare",
     "continuous_hgf",
     "discover",
+    "exponential_family_hgf",
     "filter_population",
     "from_causal_learn",
     "from_lingam",

@@ -77,7 +77,7 @@ class HGF(AbstractNetwork):
     Attributes:
         topology: the graph: kinds, parameters, couplings.
         packed: the same as arrays, with the beliefs.
-        inputs: the observed leaves, in the order of the data's columns.
+        inputs: the observed leaves, in the order of the data's `columns`.
         schedule: as in the arguments.
         dtype: as in the arguments.
         packing: where every node and edge stands in the arrays.
@@ -108,7 +108,8 @@ class HGF(AbstractNetwork):
         """
         Args:
             graph: edges point from parents to children. Nodes have `kind` ("continuous", "binary", "volatile",
-                "constant") and that kind's parameters; edges have `coupling` ("value" or "volatility"), `strength` and
+                "constant", "average"; of inputs also "category", "normal", "bernoulli", "poisson", "exponential") and
+                that kind's parameters; edges have `coupling` ("value" or "volatility"), `strength` and
                 `function` (a name, or a function with a name of its own). It is copied.
             inputs: names of the observed leaves; by default every leaf that is not a constant, sorted by name. Other
                 leaves are hidden states without data.
@@ -160,6 +161,11 @@ class HGF(AbstractNetwork):
     def nodes(self) -> tuple[str, ...]:
         """Names of the nodes, sorted."""
         return self.topology.names
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the data: the inputs, but one for a categorical variable and those of a normal one."""
+        return self._runner.reader.columns
 
     @property
     def options(self) -> Options:
