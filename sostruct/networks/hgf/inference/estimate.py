@@ -57,14 +57,18 @@ def fit(
         raise ConfigError(
             f"Cannot fit from starts={starts!r}. This is because it is not a whole number above 0. Try starts=8."
         )
+    if starts > _DRAWS // _CANDIDATES:
+        raise ConfigError(
+            f"Cannot fit from starts={starts}. This is because at most {_DRAWS // _CANDIDATES} are drawn. Try fewer."
+        )
     model = chosen(network.topology, network.inputs, response, responses is not None)
     panel = read_panel(network._runner, inputs, time_steps, responses, model)
     free = free_parameters(network.topology, priors, model, irregular=panel.irregular)
     if _alternating(network, free):
         panel = panel.regular()
     whole = objective(network, model, free, panel)
-    points = starting_points(free, starts, jax.random.key(0) if key is None else key)
-    found = search(whole, panel.arrays(), np.broadcast_to(points, (len(panel.labels), *points.shape)), starts)
+    points, scale = starting_points(free, starts, jax.random.key(0) if key is None else key)
+    found = search(whole, panel.arrays(), points, starts, scale)
     _check_ends(network, free, panel, found)
     return finished(network, model, free, panel, method, found, stacklevel=4)
 
@@ -93,19 +97,28 @@ def objective(network: HGF, response: AbstractResponse | None, free: tuple[Free,
     return Model(network.packed, Independent([one.prior for one in free]), known, specification)
 
 
-def starting_points(free: tuple[Free, ...], starts: int, key: PRNGKeyArray) -> NDArray[np.float64]:
-    """Candidates for starts in z: the centers of the priors, then draws from them [candidate, parameter]."""
+def starting_points(
+    free: tuple[Free, ...], starts: int, key: PRNGKeyArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Candidates for starts in z [candidate, parameter], and the sd of the prior of z [parameter].
+
+    The first candidate is the centers of the priors; the others are draws.
+    """
     count = _CANDIDATES * starts
     with double_precision():
         columns = []
         for one, own in zip(free, jax.random.split(key, len(free)), strict=True):
-            drawn = jnp.concatenate([jnp.asarray([one.prior.center]), one.prior.sample(own, (count - 1,))])
+            drawn = jnp.concatenate([jnp.asarray([one.prior.center]), one.prior.sample(own, (_DRAWS,))])
             columns.append(np.asarray(one.prior.inward(drawn), np.float64))
-    return np.stack(columns, -1)
+    points = np.stack(columns, -1)
+    return points[:count], points[1:].std(0)
 
 
 _CANDIDATES = 4
 """Draws for each start: those at which beliefs break down are passed over."""
+
+_DRAWS = 512
+"""From each prior; more starts than there are draws for are refused."""
 
 
 def finished(
@@ -119,22 +132,20 @@ def finished(
     stacklevel: int,
 ) -> Fit:
     """A search as a result, with a warning where it did not converge."""
-    peak = found.peak
-    values = coordinates.outward([one.prior.support for one in free], peak.point)
-    reasons = tuple(
-        _reason(*one) for one in zip(peak.value, peak.promise, np.abs(peak.slope).max(-1, initial=0.0), strict=True)
-    )
+    values = coordinates.outward([one.prior.support for one in free], found.point)
+    steepest = np.abs(found.slope).max(-1, initial=0.0)
+    reasons = tuple(_reason(*one) for one in zip(found.value, found.promise, steepest, strict=True))
     result = Fit(
         base=network,
         response=response,
         free=free,
         panel=panel,
         method=method,
-        points=np.asarray(peak.point),
+        points=found.point,
         values=values,
-        curvature=np.asarray(peak.curvature),
-        joint=np.asarray(peak.value),
-        likelihood=np.asarray(found.likelihood),
+        curvature=found.curvature,
+        joint=found.value,
+        likelihood=found.value - found.prior,
         ends=found.ends,
         reasons=reasons,
     )

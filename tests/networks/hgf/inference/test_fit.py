@@ -1,4 +1,4 @@
-"""Fits against an optimizer that sees nothing but `filter` and scipy's priors, and against fits of parts of the data."""
+"""Fits against an optimizer that knows nothing but `filter` and scipy's priors, and against fits of less data."""
 
 from __future__ import annotations
 
