@@ -27,8 +27,6 @@ from sostruct.networks.hgf.admission import check_choice, check_graph, read_inpu
 from sostruct.networks.hgf.beliefs import Beliefs
 from sostruct.networks.hgf.blueprint import Blueprint, blueprint
 from sostruct.networks.hgf.filtering import BeliefState
-from sostruct.networks.hgf.inference.parameters import Priors
-from sostruct.networks.hgf.inference.responses import AbstractResponse
 from sostruct.networks.hgf.inference.result import Fit
 from sostruct.networks.hgf.layout import packing
 from sostruct.networks.hgf.moving import assigned, differing, given, moved, replaced
@@ -241,8 +239,8 @@ class HGF(AbstractNetwork):
         self,
         inputs: Any,
         responses: Any = None,
-        priors: Priors | None = None,
-        response: AbstractResponse | str | Callable[..., Any] | None = None,
+        priors: Mapping[Any, Any] | None = None,
+        response: Any = None,
         *,
         method: str = "map",
         starts: int = 8,

@@ -45,15 +45,18 @@ def chosen(
         ConfigError: there are responses and no model or the other way round, it is unknown, a name does not say
             which input is meant, or the network lacks a node that the model reads.
     """
-    if (response is not None) != given:
-        one, other = ("response model", "responses") if given else ("responses", "response model")
-        raise ConfigError(
-            f"Cannot fit {other} without {'a ' if one.startswith('response m') else ''}{one}. This is because each "
-            f"needs the other. Try {'response=' if given else 'responses=... with response='}"
-            f"{listed(NAMED) if given else repr(response)}."
-        )
     if response is None:
+        if given:
+            raise ConfigError(
+                "Cannot fit responses without a response model. This is because it says how beliefs became responses. "
+                f"Try response= one of {listed(NAMED)}, or an object of `ss.responses`."
+            )
         return None
+    if not given:
+        raise ConfigError(
+            "Cannot fit a response model without responses. This is because they are what it explains. Try "
+            "fit(inputs, responses, ...), or leaving response out, which fits the evidence of the inputs."
+        )
     if isinstance(response, str):
         return _named(topology, inputs, response)
     if isinstance(response, AbstractResponse):

@@ -230,6 +230,7 @@ def _trace(packed: PackedHGF, behavior: Behavior, specification: Specification, 
 def _log_likelihood(model: Model, subject: Subject, point: Array) -> Array:
     """log p(y | x(z)); nan where beliefs break down."""
     numbers, specification = model.values(point), model.specification
+    subject = jax.tree.map(jnp.asarray, subject)
     packed, behavior = model._at(numbers), specification.behavior
     if behavior is None:
         return passes.evidence(

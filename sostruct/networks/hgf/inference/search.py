@@ -9,8 +9,8 @@ the region is a box along the axes of the curvature, so that a flat direction ta
 start of every subject is then polished by Newton's method, with second derivatives from differences of exact gradients,
 which the Laplace approximation needs anyway, until one more step promises less than a hundred-millionth of a nat.
 
-(Vmapped `optimistix.BFGS` and Newton's method with exact second derivatives were tried: every lane waits for the slowest,
-second derivatives cost ten gradients, and both compile several times longer.)
+(Vmapped `optimistix.BFGS` and Newton's method with exact second derivatives were tried: every lane waits for the
+slowest, second derivatives cost ten gradients, and both compile several times longer.)
 """
 
 from __future__ import annotations

@@ -148,3 +148,26 @@ def test_a_fit_in_words(fitted: ss.Fit) -> None:
         fitted.beliefs(5)
     with pytest.raises(ss.ConfigError, match="between 0 and 1"):
         fitted.intervals(95)
+
+
+def unsound(density: object) -> ss.responses.CustomResponse:
+    return ss.responses.CustomResponse(density, {"a": ss.priors.Normal(0.0, 1.0)})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("density", "words"),
+    [
+        (lambda responses, trace, inputs, values: -abs(values["a"] - 1.0) + 0.0 * responses, "one more step promised"),
+        (lambda responses, trace, inputs, values: values["a"] ** 2 + 0.0 * responses, "it is no peak"),
+    ],
+)
+def test_what_did_not_converge_is_told(outcomes: np.ndarray, density: object, words: str) -> None:
+    """A kink where the slope is never 0, and a density that rises without end."""
+    with pytest.warns(ss.FitWarning, match=words):
+        found = network().fit(outcomes[0], outcomes[0], response=unsound(density), starts=2)
+    assert not found.converged
+    assert words in found.reason
+    assert "Not converged" in found.summary()
+    if words == "it is no peak":
+        assert math.isnan(found.log_evidence)
+        assert np.isnan(found.sd).all()
