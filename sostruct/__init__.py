@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sostruct.networks.hgf.couplings import register_function
     from sostruct.networks.hgf.inference import priors, responses
     from sostruct.networks.hgf.inference.result import Fit
+    from sostruct.networks.hgf.inference.selection import compare_models
     from sostruct.networks.hgf.network import HGF
     from sostruct.networks.hgf.population import filter_population
     from sostruct.networks.lagged.network import LaggedNetwork
@@ -76,6 +77,7 @@ _WHERE = {
     "bare_hgf": "sostruct.networks.hgf.builders",
     "binary_hgf": "sostruct.networks.hgf.builders",
     "compare": "sostruct.discovery.differences",
+    "compare_models": "sostruct.networks.hgf.inference.selection",
     "continuous_hgf": "sostruct.networks.hgf.builders",
     "discover": "sostruct.discovery.estimator",
     "filter_population": "sostruct.networks.hgf.population",
@@ -128,6 +130,7 @@ __all__ = [
     "bare_hgf",
     "binary_hgf",
     "compare",
+    "compare_models",
     "continuous_hgf",
     "discover",
     "filter_population",

@@ -244,6 +244,7 @@ class HGF(AbstractNetwork):
         *,
         method: str = "map",
         starts: int = 8,
+        correlated: bool = False,
         time_steps: Any = None,
         key: PRNGKeyArray | None = None,
     ) -> Fit:
@@ -265,8 +266,10 @@ class HGF(AbstractNetwork):
             response: how beliefs became responses: an object of `ss.responses`; "binary_softmax",
                 "unit_square_sigmoid", "value_softmax" or "gaussian" of the only input; or a function of (responses,
                 trace, inputs, values) that returns log densities.
-            method: "map".
+            method: "map": every subject by itself under the priors. "hierarchical": subjects are members of a group
+                whose mean and variance, in z, are fitted as well (empirical Bayes); the priors are then the mean's.
             starts: from how many points each subject is fitted: the centers of the priors, and draws from them.
+            correlated: whether parameters may be correlated across the members of a group.
             time_steps: as in `filter`.
             key: of the draws; by default always the same ones.
 
@@ -286,6 +289,7 @@ class HGF(AbstractNetwork):
             response,
             method=method,
             starts=starts,
+            correlated=correlated,
             time_steps=time_steps,
             key=key,
         )

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from sostruct.errors import BeliefError, ConfigError, FitWarning
 from sostruct.networks.hgf.inference import coordinates
 from sostruct.networks.hgf.inference.choosing import chosen
+from sostruct.networks.hgf.inference.group import Group
+from sostruct.networks.hgf.inference.hierarchy import climb
 from sostruct.networks.hgf.inference.objective import Behavior, Independent, Model, Specification
 from sostruct.networks.hgf.inference.parameters import RESPONSE, Free, Priors, free_parameters, known_numbers
 from sostruct.networks.hgf.inference.reading import Panel, read_panel
@@ -32,7 +34,7 @@ from sostruct.numerics import double_precision
 if TYPE_CHECKING:
     from sostruct.networks.hgf.network import HGF
 
-METHODS = ("map",)
+METHODS = ("map", "hierarchical")
 
 
 def fit(
@@ -44,6 +46,7 @@ def fit(
     *,
     method: str,
     starts: int,
+    correlated: bool,
     time_steps: Any,
     key: PRNGKeyArray | None,
 ) -> Fit:
@@ -61,16 +64,32 @@ def fit(
         raise ConfigError(
             f"Cannot fit from starts={starts}. This is because at most {_DRAWS // _CANDIDATES} are drawn. Try fewer."
         )
+    if correlated and method != "hierarchical":
+        raise ConfigError(
+            f"Cannot fit correlations by method={method!r}. This is because they are between the members of a group. "
+            "Try method='hierarchical', or leaving correlated out."
+        )
     model = chosen(network.topology, network.inputs, response, responses is not None)
     panel = read_panel(network._runner, inputs, time_steps, responses, model)
     free = free_parameters(network.topology, priors, model, irregular=panel.irregular)
+    if method == "hierarchical" and len(panel.labels) < 2:
+        raise ConfigError(
+            "Cannot fit a group of one. This is because its variance is that between members. Try method='map', or "
+            "several subjects: an array [subject, time, input] or a dict."
+        )
     if _alternating(network, free):
         panel = panel.regular()
     whole = objective(network, model, free, panel)
-    points, scale = starting_points(free, starts, jax.random.key(0) if key is None else key)
+    key = jax.random.key(0) if key is None else key
+    points, scale = starting_points(free, starts, key)
     found = search(whole, panel.arrays(), points, starts, scale)
     _check_ends(network, free, panel, found)
-    return finished(network, model, free, panel, method, found, stacklevel=4)
+    group = None
+    if method == "hierarchical":
+        drawn = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        level, found = climb(whole, panel.arrays(), found, points[0], scale, starts, drawn, correlated=correlated)
+        group = Group(free, level, found.curvature, panel.labels, float(panel.scored.sum()))
+    return finished(network, model, free, panel, method, found, group, stacklevel=4)
 
 
 def objective(network: HGF, response: AbstractResponse | None, free: tuple[Free, ...], panel: Panel) -> Model:
@@ -128,6 +147,7 @@ def finished(
     panel: Panel,
     method: str,
     found: Found,
+    group: Group | None,
     *,
     stacklevel: int,
 ) -> Fit:
@@ -148,7 +168,15 @@ def finished(
         likelihood=found.value - found.prior,
         ends=found.ends,
         reasons=reasons,
+        group=group,
     )
+    if group is not None and not group.level.rested:
+        warnings.warn(
+            f"The group did not come to rest in {group.level.rounds} rounds: its numbers may still move. Try fewer "
+            "parameters, or `correlated=False`.",
+            FitWarning,
+            stacklevel=stacklevel,
+        )
     lost = [label for label, reason in zip(panel.labels, reasons, strict=True) if reason != CONVERGED]
     if lost:
         who = "The fit" if panel.subjects is None else f"The fits of {len(lost)} of {len(reasons)} subjects"

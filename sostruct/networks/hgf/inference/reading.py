@@ -62,10 +62,14 @@ class Panel:
         return not np.isnan(self.values).any()
 
     @property
+    def explained(self) -> NDArray[np.float64]:
+        """What a fit explains: responses, or inputs where there are none."""
+        return self.values if self.responses is None else self.responses
+
+    @property
     def scored(self) -> NDArray[np.float64]:
         """How many numbers of each subject are explained: responses, or inputs."""
-        explained = self.values if self.responses is None else self.responses
-        there = ~np.isnan(explained)
+        there = ~np.isnan(self.explained)
         counts: NDArray[np.float64] = there.reshape(len(there), -1).sum(-1).astype(np.float64)
         return counts
 

@@ -6,7 +6,7 @@ a node's name, "parent -> child", or "response".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
@@ -25,6 +25,7 @@ from sostruct.tasks.base import listed
 
 if TYPE_CHECKING:
     from sostruct.networks.hgf.beliefs import Beliefs
+    from sostruct.networks.hgf.inference.group import Group
     from sostruct.networks.hgf.inference.responses import AbstractResponse
     from sostruct.networks.hgf.network import HGF
 
@@ -52,6 +53,7 @@ class Fit:
         likelihood: log p(y | x) there, nats [subject].
         ends: log p(y, z) at the end of every start [subject, start], nats; -inf where a start broke down.
         reasons: of every subject, "converged" or why it did not.
+        group: what a hierarchical fit says of the group, or None.
     """
 
     base: HGF
@@ -66,7 +68,7 @@ class Fit:
     likelihood: NDArray[np.float64]
     ends: NDArray[np.float64]
     reasons: tuple[str, ...]
-    group: Any = field(default=None)
+    group: Group | None = None
 
     @property
     def subjects(self) -> tuple[Any, ...] | None:
@@ -206,6 +208,8 @@ class Fit:
             self._table_of_parameters(),
             "",
         ]
+        if self.group is not None:
+            lines += [repr(self.group), self.group.parameters.to_string(float_format="{:.4g}".format), ""]
         lost = [
             f"subject {label!r}: {reason}" if self.subjects is not None else reason
             for label, reason in zip(self.panel.labels, self.reasons, strict=True)
