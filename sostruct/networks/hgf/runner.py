@@ -29,7 +29,7 @@ from sostruct.networks.hgf.layout import Wiring
 from sostruct.networks.hgf.nodes import Scalars, as_scalars
 from sostruct.networks.hgf.packed import PackedHGF
 from sostruct.networks.hgf.passes import Axes
-from sostruct.networks.hgf.trace import Trace
+from sostruct.networks.hgf.trace import Trace, named
 from sostruct.networks.hgf.unrolled import Program, Record, last_of, trajectory_of
 from sostruct.numerics import Numbers, double_precision
 
@@ -129,20 +129,12 @@ class Runner:
     def trace(self, inputs: Any, time_steps: Any) -> Trace:
         """See `HGF.trace`."""
         kept, sound, evidence = self._differentiable(passes.traced, inputs, time_steps)
-        names, _ = self._columns
+        return named(self.columns, kept, sound, evidence)
 
-        def named(numbers: Any) -> dict[str, Array]:
-            return {name: numbers[..., column] for column, name in enumerate(names) if name}
-
-        return Trace(
-            named(kept.beliefs["mean"]),
-            named(kept.beliefs["precision"]),
-            named(kept.expected_mean),
-            named(kept.expected_precision),
-            kept.surprise,
-            sound,
-            evidence,
-        )
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of a trajectory's columns, "" in padding."""
+        return tuple(self._columns[0])
 
     def _differentiable(self, compiled: Any, inputs: Any, time_steps: Any) -> Any:
         """A pass from where the beliefs stand whose parameters or data may be traced, in the caller's precision."""
