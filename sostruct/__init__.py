@@ -23,13 +23,26 @@ if TYPE_CHECKING:
     from sostruct.discovery.result import Discovery
     from sostruct.discovery.stability import Stability, stability
     from sostruct.discovery.streaming import StreamingDiscovery
-    from sostruct.errors import BeliefError, ConfigError, DataError, DataWarning, GraphError, RunError, SostructError
+    from sostruct.errors import (
+        BeliefError,
+        ConfigError,
+        DataError,
+        DataWarning,
+        FitWarning,
+        GraphError,
+        RunError,
+        SostructError,
+    )
     from sostruct.graph import Journal, Topology, read_graph, write_graph
     from sostruct.loops import native_loops
     from sostruct.networks.hgf.builders import bare_hgf, binary_hgf, continuous_hgf
     from sostruct.networks.hgf.couplings import register_function
+    from sostruct.networks.hgf.inference import priors, responses
+    from sostruct.networks.hgf.inference.result import Fit
+    from sostruct.networks.hgf.inference.selection import compare_models
     from sostruct.networks.hgf.network import HGF
     from sostruct.networks.hgf.population import filter_population
+    from sostruct.networks.hgf.variables.builders import categorical_hgf, exponential_family_hgf
     from sostruct.networks.lagged.network import LaggedNetwork
     from sostruct.networks.mixture.network import MixtureNetwork
     from sostruct.structure.estimator import StructureLearning, learn_structure
@@ -45,6 +58,8 @@ _WHERE = {
     "DataError": "sostruct.errors",
     "DataWarning": "sostruct.errors",
     "Discovery": "sostruct.discovery.result",
+    "Fit": "sostruct.networks.hgf.inference.result",
+    "FitWarning": "sostruct.errors",
     "GraphError": "sostruct.errors",
     "HGF": "sostruct.networks.hgf.network",
     "Journal": "sostruct.graph",
@@ -62,9 +77,12 @@ _WHERE = {
     "Topology": "sostruct.graph",
     "bare_hgf": "sostruct.networks.hgf.builders",
     "binary_hgf": "sostruct.networks.hgf.builders",
+    "categorical_hgf": "sostruct.networks.hgf.variables.builders",
     "compare": "sostruct.discovery.differences",
+    "compare_models": "sostruct.networks.hgf.inference.selection",
     "continuous_hgf": "sostruct.networks.hgf.builders",
     "discover": "sostruct.discovery.estimator",
+    "exponential_family_hgf": "sostruct.networks.hgf.variables.builders",
     "filter_population": "sostruct.networks.hgf.population",
     "from_causal_learn": "sostruct.discovery.converters.causal_learn",
     "from_lingam": "sostruct.discovery.converters.lingam",
@@ -73,13 +91,18 @@ _WHERE = {
     "learn_structure": "sostruct.structure.estimator",
     "load": "sostruct.app.loading",
     "native_loops": "sostruct.loops",
+    "priors": "sostruct.networks.hgf.inference",
     "read_graph": "sostruct.graph",
     "register_function": "sostruct.networks.hgf.couplings",
+    "responses": "sostruct.networks.hgf.inference",
     "run": "sostruct.control.run",
     "stability": "sostruct.discovery.stability",
     "stream": "sostruct.control.run",
     "write_graph": "sostruct.graph",
 }
+
+_MODULES = frozenset({"priors", "responses"})
+"""Names that are modules."""
 
 __all__ = [
     "HGF",
@@ -90,6 +113,8 @@ __all__ = [
     "DataError",
     "DataWarning",
     "Discovery",
+    "Fit",
+    "FitWarning",
     "GraphError",
     "Journal",
     "LaggedNetwork",
@@ -107,9 +132,12 @@ __all__ = [
     "__version__",
     "bare_hgf",
     "binary_hgf",
+    "categorical_hgf",
     "compare",
+    "compare_models",
     "continuous_hgf",
     "discover",
+    "exponential_family_hgf",
     "filter_population",
     "from_causal_learn",
     "from_lingam",
@@ -118,8 +146,10 @@ __all__ = [
     "learn_structure",
     "load",
     "native_loops",
+    "priors",
     "read_graph",
     "register_function",
+    "responses",
     "run",
     "stability",
     "stream",
@@ -132,6 +162,8 @@ def __getattr__(name: str) -> Any:
         module = _WHERE[name]
     except KeyError:
         raise AttributeError(f"module 'sostruct' has no attribute {name!r}") from None
+    if name in _MODULES:
+        return import_module(f"{module}.{name}")
     return getattr(import_module(module), name)
 
 

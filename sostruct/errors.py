@@ -35,3 +35,10 @@ class DataWarning(UserWarning):
 
     `warnings.simplefilter("ignore", sostruct.DataWarning)` silences them, "error" makes refusals of them.
     """
+
+
+class FitWarning(UserWarning):
+    """A fit whose numbers are not what they seem, for whom and why: work goes on.
+
+    `warnings.simplefilter("error", sostruct.FitWarning)` makes refusals of them.
+    """

@@ -81,6 +81,10 @@ def test_belief_networks() -> None:
     walk = 1.04 + np.cumsum(np.random.default_rng(0).normal(size=(60, 1)) * 0.003, 0)
     frame = pd.DataFrame(walk, columns=["price"])
     found: dict[str, object] = {"frame": frame[:40], "more": frame[40:], "data": walk[:40]}
+    rng = np.random.default_rng(1)
+    found["chosen"] = pd.DataFrame({"choice": rng.choice(["left", "right", "up"], 40)})
+    found["positions"] = pd.DataFrame(rng.normal(size=(40, 2)), columns=["east", "north"])
+    found["visits"] = rng.poisson(2.0, 40)
     exec(compile(code("belief_networks.md"), "belief_networks.md", "exec"), found)
     assert len(found["grown"].topology.names) == 4
 

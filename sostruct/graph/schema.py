@@ -244,6 +244,10 @@ register_kind(
     )
 )
 register_kind(NodeKind("binary"))
+register_kind(NodeKind("category"))
+for _name in ("normal", "bernoulli", "poisson", "exponential"):
+    register_kind(NodeKind(_name, {"precision": 1.0}, positive=frozenset({"precision"})))
+register_kind(NodeKind("average", {"mean": 0.0, "precision": 1.0, "growth": 0.0}, positive=frozenset({"precision"})))
 register_kind(NodeKind("constant"))
 register_kind(NodeKind("product"))
 register_kind(NodeKind("component", {"count": 1.0}, positive=frozenset({"count"})))

@@ -18,7 +18,9 @@ from sostruct.graph import Edge, Topology
 from sostruct.graph.schema import quoted
 from sostruct.networks.hgf.couplings import FUNCTIONS, register_function
 from sostruct.networks.hgf.kinds import KINDS
-from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractLatent
+from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractLatent, AbstractVariable
+from sostruct.networks.hgf.layout import COLUMNS
+from sostruct.networks.hgf.variables.names import variables_of
 
 
 def read_topology(graph: nx.DiGraph | Topology) -> Topology:
@@ -82,10 +84,11 @@ def check_graph(topology: Topology, inputs: tuple[str, ...]) -> None:
 
     Raises:
         GraphError: a kind without beliefs, a coupling that does not act within a step or has no effect, a parent that
-            is not a state, a child that cannot have such parents, a function that is known by name alone, or a node
-            that can only be observed and is not an input.
+            is not a state, a child that cannot have such parents, a function that is known by name alone, a node
+            that can only be observed and is not an input, or inputs whose names make no variable.
     """
     _check_kinds(topology)
+    _check_variables(topology, inputs)
     observed = frozenset(inputs)
     for node in topology.nodes:
         if node.name not in observed and not _can_hide(node.kind):
@@ -113,7 +116,7 @@ def takes_parent(kind: str, coupling: str) -> bool:
     known = KINDS[kind]
     if isinstance(known, AbstractLatent) and not known.caused:
         return False
-    return coupling == "value" or not isinstance(known, AbstractInput) or known.gaussian
+    return coupling == "value" or not isinstance(known, AbstractInput) or known.noisy
 
 
 @cache
@@ -127,6 +130,20 @@ def _check_kinds(topology: Topology) -> None:
             raise GraphError(
                 f"Cannot filter with the node {node.name!r}. This is because its kind {node.kind!r} holds no belief. "
                 f"Try one of {quoted(KINDS)}."
+            )
+
+
+def _check_variables(topology: Topology, inputs: tuple[str, ...]) -> None:
+    kinds = {name: KINDS[topology.node(name).kind] for name in inputs}
+    observed = {name: kind for name, kind in kinds.items() if isinstance(kind, AbstractInput)}
+    if not any(isinstance(kind, AbstractVariable) for kind in observed.values()):
+        return
+    most = max(COLUMNS.values())
+    for variable in variables_of(inputs, observed):
+        if len(variable.columns) > most:
+            raise GraphError(
+                f"Cannot observe {variable.name!r}. This is because it has {len(variable.columns)} columns, and every "
+                f"step factors a matrix of that size for at most {most}. Try several variables."
             )
 
 

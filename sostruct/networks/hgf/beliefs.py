@@ -23,6 +23,9 @@ from sostruct.errors import ConfigError
 from sostruct.graph import Topology
 from sostruct.networks.hgf.couplings import FUNCTIONS
 from sostruct.networks.hgf.inputs import Series
+from sostruct.networks.hgf.kinds.category import Category
+from sostruct.networks.hgf.kinds.statistic import AbstractStatistic
+from sostruct.networks.hgf.variables import reported
 from sostruct.numerics import double_precision
 from sostruct.tasks.base import listed
 
@@ -65,7 +68,8 @@ class Beliefs:
         failures: by column, at how many steps a posterior was invalid, with an axis of subjects where there are
             several; None where it never was.
         ended: makes `last`.
-        detail: runs the filter for (marginal surprise, its entropy) of each input, each [time, input].
+        detail: runs the filter for (marginal surprise, its entropy, variance of the linear predictor) of each input,
+            each [time, input].
         topology: the graph with the strengths the filter ran with.
     """
 
@@ -76,7 +80,7 @@ class Beliefs:
     series: Series
     failures: NDArray[np.integer[Any]] | None
     ended: Callable[[], Any]
-    detail: Callable[[], tuple[Any, Any]]
+    detail: Callable[[], tuple[Any, Any, Any]]
     topology: Topology
 
     @cached_property
@@ -136,7 +140,9 @@ class Beliefs:
 
         A continuous input is scored under its value parents' prediction alone, `N(u; mh, sum_b (w g'(mh_b))^2 / ph_b)`,
         without its own noise (where no parent is uncertain, under the noise); a binary one by its predicted mean,
-        `-log mh` or `-log(1 - mh)`, without its parents' uncertainty (Mathys et al. 2011; Legrand et al. 2024).
+        `-log mh` or `-log(1 - mh)`, without its parents' uncertainty (Mathys et al. 2011; Legrand et al. 2024), and a
+        categorical one likewise, by its predicted means over their sum. Variables of the exponential family have no
+        density but the predictive one.
         """
         places = self._places(self.inputs)
         expected = self.expected_mean[..., places].astype(np.float64)
@@ -146,6 +152,13 @@ class Beliefs:
         with np.errstate(divide="ignore", invalid="ignore"):
             plug_in = -np.log(np.where(self.series.values > 0.5, expected, 1.0 - expected))
         scored = np.where([self.topology.node(name).kind == "binary" for name in self.inputs], plug_in, gaussian)
+        for variable in reported.variables(self).values():
+            own = list(variable.positions)
+            if isinstance(variable.kind, AbstractStatistic):
+                scored[..., own] = self._details[0][..., own]
+            elif isinstance(variable.kind, Category):
+                share = expected[..., own] / expected[..., own].sum(-1, keepdims=True)
+                scored[..., own] = -self.series.values[..., own] * np.log(share)
         return _frozen(np.where(np.isnan(self.series.values), 0.0, scored).sum(-1))
 
     @cached_property
@@ -163,6 +176,50 @@ class Beliefs:
                         slope = edge.strength * np.asarray(FUNCTIONS[edge.function].slope(expected))
                         total[..., column] += slope**2 * variance[..., parent]
         return _frozen(total)
+
+    @cached_property
+    def spread(self) -> Float[np.ndarray, "*subject time input"]:
+        """Variance of each input's linear predictor under its prediction, as it was scored, ancestors included."""
+        return _frozen(self._details[2])
+
+    def probabilities(self, variable: str) -> pd.DataFrame:
+        """Predicted probability of every label of a categorical variable, before each step's data [time x label].
+
+        Raises:
+            ConfigError: there is no categorical variable of that name.
+        """
+        found = reported.categorical(self, variable)
+        return self._framed(reported.probabilities(self, found), found.labels)
+
+    def concentration(self, variable: str) -> pd.DataFrame:
+        """Concentrations of the Dirichlet distribution that predicts a categorical variable [time x label].
+
+        Raises:
+            ConfigError: there is no categorical variable of that name.
+        """
+        found = reported.categorical(self, variable)
+        return self._framed(reported.concentration(self, found), found.labels)
+
+    def divergence(self, variable: str) -> pd.DataFrame:
+        """How far each step moved what is believed of a categorical variable, nats [time x variable]: the divergence of
+        the Dirichlet distribution after it from that before it, 0 where it was missing (Bayesian surprise).
+
+        Raises:
+            ConfigError: there is no categorical variable of that name.
+        """
+        found = reported.categorical(self, variable)
+        before, after = (reported.concentration(self, found, when) for when in ("before", "after"))
+        missing = np.isnan(self.series.values[..., found.positions[0]])
+        return self._framed(np.where(missing, 0.0, reported.divergence(after, before))[..., None], (variable,))
+
+    def pseudo_count(self, variable: str) -> pd.DataFrame:
+        """nu of a variable of the exponential family, before each step's data [time x variable]: how many observations
+        its prediction is worth.
+
+        Raises:
+            ConfigError: there is no such variable.
+        """
+        return self._framed(reported.worth(self, variable)[..., None], (variable,))
 
     @property
     def excess(self) -> pd.DataFrame:
@@ -252,11 +309,11 @@ class Beliefs:
         return draw_correlations(self, quantity, **options)
 
     @cached_property
-    def _details(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(marginal surprise, entropy) of each input; a packed filter pads them."""
+    def _details(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """(marginal surprise, entropy, variance of the linear predictor) of each input; a packed filter pads them."""
         first = np.arange(len(self.inputs))
-        marginal, entropy = (_taken(part, first).astype(np.float64) for part in self.detail())
-        return marginal, entropy
+        marginal, entropy, spread = (_taken(part, first).astype(np.float64) for part in self.detail())
+        return marginal, entropy, spread
 
     @cached_property
     def _excess(self) -> NDArray[np.float64]:
@@ -269,7 +326,7 @@ class Beliefs:
         unmoved = (error == 0.0) & (np.abs(share - 1.0) < rounding)  # no news: the prediction is the posterior
         unmoved |= (variance == 0.0) | np.isinf(variance) | ~np.isfinite(excess)
         excess = np.where(unmoved, 0.0, excess)
-        marginal, entropy = self._details
+        marginal, entropy, _ = self._details
         excess[..., self._places(self.inputs)] = marginal - entropy
         return excess
 

@@ -15,12 +15,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from sostruct.networks.hgf.evidence import LinearUpdate, linear_update, one_after_another, pass_on, settled
+from sostruct.networks.hgf.evidence import (
+    Candidates,
+    LinearUpdate,
+    linear_update,
+    one_after_another,
+    pass_on,
+    settled,
+    shared_out,
+)
 from sostruct.networks.hgf.gathering import (
     Gathered,
     Rows,
     at,
     by_code,
+    by_kind,
     edges_of,
     entangled,
     from_inputs,
@@ -42,6 +51,7 @@ from sostruct.networks.hgf.kinds.base import (
 from sostruct.networks.hgf.layout import (
     COPARENTS,
     INPUT_COPARENTS,
+    NO_DISTRIBUTION,
     TANGLED,
     VOLATILITY,
     Outcome,
@@ -150,6 +160,7 @@ class PackedSchedule:
         self.correlated = wiring.options.joint and INPUT_COPARENTS in traits
         self.entangled = entangled(wiring, self.parents)
         self.dense = bool(traits & {COPARENTS, INPUT_COPARENTS, TANGLED})
+        self.parts = tables.parts
         self.detail = detail
         self.marginals = detail or not all(kind.gaussian for _, kind in self.input_kinds)
         reads = (wiring.options.update.reads if self.volatility else frozenset()) | {"news"}
@@ -179,10 +190,13 @@ class PackedSchedule:
             replaces = replaces | jnp.any(carried != 0.0)
             linear = self._linear(state, down, carried, value, news)
         after = self._update(state, clock, down, value, news, linear, replaces)
-        surprise, marginal, entropy = self._surprise(clock, down, after.below, carried, value, news)
+        surprise, marginal, entropy, spread, sound = self._surprise(clock, down, after.below, carried, value, news)
+        if sound is not None:
+            broken = jnp.zeros_like(after.invalid, bool).at[: self.width].set(news & ~sound)
+            after = after._replace(invalid=jnp.where(broken, NO_DISTRIBUTION, after.invalid))
         if linear is not None:
             carried = settled(linear.covariance, after.beliefs["precision"][self.width :])
-        found = (down.merged.mean, down.merged.variance, after.news, surprise, marginal, entropy, after.invalid)
+        found = (down.merged.mean, down.merged.variance, after.news, surprise, marginal, entropy, spread, after.invalid)
         return after.beliefs, carried, Outcome(*found)
 
     def _sweep(self, body: Callable[[_T, _Block], _T], start: _T, up: bool) -> _T:
@@ -211,7 +225,7 @@ class PackedSchedule:
             through = by_code(above.function, [g.value(at(mean, above.slot)) for g in self.functions])
             value = jnp.sum(above.into_state * through, -1)
             means = [k.expect(own, before, value, clock) for _, k in self.latent_kinds]
-            return rows.write(mean, _select(kind, self.latent_kinds, means))
+            return rows.write(mean, by_kind(kind, self.latent_kinds, means))
 
         mean = self._sweep(expect, jnp.zeros_like(state["mean"]), up=False)
         above = at(mean, parents.slot)
@@ -229,7 +243,7 @@ class PackedSchedule:
                 drive = drive + 0.5 * jnp.sum(strength**2 * variance, -1)
             full = Drive(value, jnp.sum(slope**2 * variance, -1), drive, count)
             each = [k.predict(own, before, mean, full, clock, options) for _, k in self.latent_kinds]
-            return _select(kind, self.latent_kinds, [one._replace(inner={}) for one in each]), each
+            return by_kind(kind, self.latent_kinds, [one._replace(inner={}) for one in each]), each
 
         variance = jnp.zeros_like(mean)
         if options.relaxed:
@@ -259,7 +273,7 @@ class PackedSchedule:
             drive = drive + 0.5 * jnp.sum(strength**2 * around, -1)
         full = Drive(linear, jnp.sum(slope**2 * around, -1), drive, count)
         inputs = [k.predict_input(own, before, full, clock, options) for _, k in self.input_kinds]
-        seen = _select(kind, self.input_kinds, [one._replace(inner={}) for one in inputs])
+        seen = by_kind(kind, self.input_kinds, [one._replace(inner={}) for one in inputs])
         both: Prediction = jax.tree.map(lambda first, second: jnp.concatenate([first, second]), seen, merged)
         explained = jnp.zeros_like(mean)
         if self.shared:
@@ -287,10 +301,10 @@ class PackedSchedule:
             densities.append(kind.observation(prediction, down.linear, jnp.zeros_like(value), value))
         kind_of = self.kind[:width]
         return (
-            _select(kind_of, self.input_kinds, after),
-            _select(kind_of, self.input_kinds, messages),
-            _select(kind_of, self.input_kinds, densities),
-            _select(kind_of, self.input_kinds, causes),
+            by_kind(kind_of, self.input_kinds, after),
+            by_kind(kind_of, self.input_kinds, messages),
+            by_kind(kind_of, self.input_kinds, densities),
+            by_kind(kind_of, self.input_kinds, causes),
         )
 
     def _rows(self, row: _Row) -> tuple[Array, ...]:
@@ -376,9 +390,9 @@ class PackedSchedule:
                 learnt.append(able)
                 causes.append(cause)
             kind_of = rows.read(self.kind)
-            posterior = _select(kind_of, self.latent_kinds, results)
-            cause = _select(kind_of, self.latent_kinds, causes)
-            news = _select(kind_of, self.latent_kinds, learnt).astype(value.dtype)
+            posterior = by_kind(kind_of, self.latent_kinds, results)
+            cause = by_kind(kind_of, self.latent_kinds, causes)
+            news = by_kind(kind_of, self.latent_kinds, learnt).astype(value.dtype)
             safe = merged._replace(variance=jnp.where(merged.variance > 0.0, merged.variance, 1.0))
             sent = latent_message(safe, posterior["mean"], posterior["precision"], options)
             upward = pass_on(precision, error, merged.conditional)
@@ -409,46 +423,44 @@ class PackedSchedule:
 
     def _surprise(
         self, clock: Clock, down: _Down, below: tuple[Array, Array], carried: Array, value: Array, news: Array
-    ) -> tuple[Array, Array, Array]:
-        """Joint surprise, and the surprise of every input by itself with its expectation where they are wanted."""
-        counts = news.astype(value.dtype)
-        if self.dense:
-            covariance = self._covariance(clock, down, carried)
-            joint = -one_after_another(down.linear, covariance, self._densities(down, value), news)
-            marginal = self._density(down, jnp.diagonal(covariance), value)
+    ) -> tuple[Array, Array, Array, Array, Array | None]:
+        """Joint surprise, and the surprise of every input by itself with its expectation where they are wanted.
+
+        Then the variances of the inputs' linear predictors, where they are wanted, and whether the variables are
+        distributions, where there are any with parts.
+        """
+        counts, sound = news.astype(value.dtype), None
+        covariance = self._covariance(clock, down, carried) if self.dense else None
+        if covariance is not None:
+            spread = jnp.diagonal(covariance)
         else:
             spread = self._spread(clock, down) if self.marginals else jnp.zeros_like(value)
-            marginal = self._density(down, spread, value)
+        marginal = self._density(down, spread, value)
+        if self.parts is not None:
+            marginal, sound = shared_out(self._densities(down, value), marginal, down.linear, spread, value, self.parts)
+        if covariance is not None:
+            joint = -one_after_another(down.linear, covariance, self._densities(down, value), value, news, self.parts)
+        else:
             own = self._density(down, jnp.zeros_like(value), value).log_density
             own = jnp.where(self.gaussian() > 0.0, own, marginal.log_density)
             inner = pass_on(*below, down.merged.conditional).log_density
             joint = -jnp.sum(counts * own) - jnp.sum(inner[self.width :])
         if not self.detail:
-            return joint, value[:0], value[:0]
-        return joint, -counts * marginal.log_density, counts * marginal.entropy
+            return joint, value[:0], value[:0], value[:0], sound
+        return joint, -counts * marginal.log_density, counts * marginal.entropy, spread, sound
 
     def _density(self, down: _Down, spread: Array, value: Array) -> Observation:
         each = [
             kind.observation(prediction, down.linear, spread, value)
             for (_, kind), prediction in zip(self.input_kinds, down.inputs, strict=True)
         ]
-        return _select(self.kind[: self.width], self.input_kinds, each)
+        return by_kind(self.kind[: self.width], self.input_kinds, each)
 
-    def _densities(self, down: _Down, value: Array) -> list[tuple[Array, Any]]:
-        """Per kind of input, Gaussian ones first: which inputs are of it, and the density of one of them."""
-
-        def of(kind: AbstractInput, prediction: Prediction) -> Any:
-            def density(number: Array, mean: Array, variance: Array) -> Observation:
-                own = jax.tree.map(lambda all: all[number], prediction._replace(inner={}))
-                return kind.observation(own, mean, variance, value[number])
-
-            return density
-
-        found = [
-            (not kind.gaussian, self.kind[: self.width] == code, of(kind, prediction))
-            for (code, kind), prediction in zip(self.input_kinds, down.inputs, strict=True)
-        ]
-        return [(chosen, density) for _, chosen, density in sorted(found, key=lambda entry: entry[0])]
+    def _densities(self, down: _Down, value: Array) -> list[Candidates]:
+        """Per kind of input, Gaussian ones first."""
+        kinds, of = zip(self.input_kinds, down.inputs, strict=True), self.kind[: self.width]
+        found = [Candidates(of == code, kind, prediction._replace(inner={})) for (code, kind), prediction in kinds]
+        return sorted(found, key=lambda own: not own.kind.gaussian)
 
     def gaussian(self) -> Array:
         """1 where an input slot is of a Gaussian kind."""
@@ -486,12 +498,3 @@ class PackedSchedule:
         hidden = table[width:]
         covariance = hidden.T @ (own[:, None] * hidden)
         return covariance + hidden.T @ (carried @ hidden) if self.correlated else covariance
-
-
-def _select(kind_of: Array, kinds: list[tuple[int, Any]], results: list[_T]) -> _T:
-    """Results of several kinds, merged by the kind that each slot has."""
-    merged = results[0]
-    for (code, _), result in zip(kinds[1:], results[1:], strict=True):
-        chosen = kind_of == code
-        merged = jax.tree.map(lambda old, new, chosen=chosen: jnp.where(chosen, new, old), merged, result)
-    return merged

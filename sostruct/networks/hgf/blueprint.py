@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from typing import final
 
 from sostruct.graph import Packing
+from sostruct.networks.hgf.kinds import KINDS
+from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractVariable
+from sostruct.networks.hgf.variables.groups import Group
+from sostruct.networks.hgf.variables.names import variables_of
 
 
 @final
@@ -38,10 +42,11 @@ class Place:
 @final
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """A graph as the unrolled schedule compiles it, children before parents."""
+    """A graph as the unrolled schedule compiles it, children before parents; variables whose kind has parts by kind."""
 
     places: tuple[Place, ...]
     inputs: int
+    variables: tuple[tuple[str, Group], ...] = ()
 
 
 def blueprint(packing: Packing) -> Blueprint:
@@ -74,4 +79,19 @@ def blueprint(packing: Packing) -> Blueprint:
         )
         observed = slot < len(packing.inputs)
         places.append(Place(slot, kinds[packing.kind[slot]], observed, parents, children))
-    return Blueprint(tuple(places), len(packing.inputs))
+    return Blueprint(tuple(places), len(packing.inputs), _variables(packing, places))
+
+
+def _variables(packing: Packing, places: list[Place]) -> tuple[tuple[str, Group], ...]:
+    kinds: dict[str, AbstractInput] = {}
+    for name, place in zip(packing.inputs, places, strict=False):
+        kind = KINDS[place.kind]
+        assert isinstance(kind, AbstractInput)
+        kinds[name] = kind
+    if not any(isinstance(kind, AbstractVariable) for kind in kinds.values()):
+        return ()
+    return tuple(
+        (variable.kind.name, variable.group)
+        for variable in variables_of(packing.inputs, kinds)
+        if isinstance(variable.kind, AbstractVariable)
+    )

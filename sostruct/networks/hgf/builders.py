@@ -86,9 +86,9 @@ def continuous_hgf(
         ConfigError: another number of levels, a wrong number of values, or a value that is not finite or, where it
             must be, not positive.
     """
-    _check_levels("continuous_hgf", levels)
+    check_levels("continuous_hgf", levels)
     given = {"mu_0": mu_0, "sigma_0": sigma_0, "rho": rho, "kappa": kappa, "omega": omega}
-    precision = _numbers("pi_u", pi_u, ("u",), (1e4,))[0]
+    precision = level_numbers("pi_u", pi_u, ("u",), (1e4,))[0]
     observed = Node("u", "continuous", {"precision": precision})
     return _chain(observed, ("x1", "x2", "x3")[:levels], given, _EXCHANGE_RATE)
 
@@ -122,7 +122,7 @@ def binary_hgf(
     Raises:
         ConfigError: see `continuous_hgf`.
     """
-    _check_levels("binary_hgf", levels)
+    check_levels("binary_hgf", levels)
     given = {"mu_0": mu_0, "sigma_0": sigma_0, "rho": rho, "kappa": kappa, "omega": omega}
     return _chain(Node("u", "binary"), ("x2", "x3")[: levels - 1], given, _REFERENCE)
 
@@ -179,9 +179,9 @@ def bare_hgf(
         columns,
         means,
         seen,
-        _numbers("tonic_volatility", tonic_volatility, columns, log_steps),
-        _numbers("autoconnection", autoconnection, columns, (1.0,) * len(columns)),
-        _numbers("precision", precision, columns, sharpness),
+        level_numbers("tonic_volatility", tonic_volatility, columns, log_steps),
+        level_numbers("autoconnection", autoconnection, columns, (1.0,) * len(columns)),
+        level_numbers("precision", precision, columns, sharpness),
         strict=True,
     ):
         believed = {} if math.isnan(size) else {"mean": mean, "precision": 0.01 / size**2}
@@ -212,7 +212,12 @@ def _size(name: str, column: NDArray[np.float64]) -> tuple[float, float]:
     return float(there[0]), size or float(np.std(there)) or 1.0
 
 
-def _check_levels(builder: str, levels: object) -> None:
+def check_levels(builder: str, levels: object) -> None:
+    """Refuse another number of levels than 2 or 3.
+
+    Raises:
+        ConfigError: it is another.
+    """
     if isinstance(levels, bool) or not isinstance(levels, Integral) or levels not in (2, 3):
         raise ConfigError(
             f"Cannot build {builder}(levels={levels!r}). This is because it has 2 or 3 levels. Try levels=3, or for "
@@ -226,7 +231,7 @@ def _chain(
     """An input, its value parent, and that one's volatility ancestors."""
     above = [f"{parent} -> {child}" for child, parent in pairwise(names)]
     values = {
-        parameter: _numbers(parameter, given[parameter], above if parameter == "kappa" else names, default)
+        parameter: level_numbers(parameter, given[parameter], above if parameter == "kappa" else names, default)
         for parameter, default in like.items()
     }
     states = [
@@ -245,8 +250,14 @@ def _chain(
     return Topology((observed, *states), tuple(edges)).to_networkx()
 
 
-def _numbers(parameter: str, given: Levels | None, owners: Sequence[str], default: tuple[float, ...]) -> list[float]:
-    """One checked number for each owner."""
+def level_numbers(
+    parameter: str, given: Levels | None, owners: Sequence[str], default: tuple[float, ...]
+) -> list[float]:
+    """One checked number for each owner.
+
+    Raises:
+        ConfigError: a wrong number of values, or one that is not finite or, where it must be, not positive.
+    """
     if given is None:
         return list(default[: len(owners)])
     values = [given] * len(owners) if isinstance(given, Real) else list(given)  # type: ignore[arg-type]

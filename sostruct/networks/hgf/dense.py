@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, final
+from typing import Any, NamedTuple, TypeVar, cast, final
 
 import equinox as eqx
 import jax
@@ -20,7 +20,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from sostruct.networks.hgf.couplings import Real
-from sostruct.networks.hgf.evidence import LinearUpdate, linear_update, one_after_another, pass_on, settled
+from sostruct.networks.hgf.evidence import Candidates, LinearUpdate, linear_update, one_after_another, pass_on, settled
+from sostruct.networks.hgf.gathering import by_kind
 from sostruct.networks.hgf.kinds import KINDS
 from sostruct.networks.hgf.kinds.base import (
     AbstractInput,
@@ -192,7 +193,7 @@ class DenseSchedule:
             own, was, weights, code = _row((parameters, before, into, kind_of), node)
             driven = jnp.sum(weights * mean, 0)
             means = [kind.expect(own, was, driven, clock) for _, kind in self.latent_kinds]
-            return _put(mean, node, _select(code, self.latent_kinds, means))
+            return _put(mean, node, by_kind(code, self.latent_kinds, means))
 
         means: Array = jax.lax.fori_loop(0, self.hidden, expect, jnp.zeros_like(before["mean"]))
         return means
@@ -210,8 +211,8 @@ class DenseSchedule:
         parameters, before = self._own((self.parameters, state), False)
         seen = Drive(linear, jnp.zeros_like(linear), drive[:width], self.drivers[:width])
         inputs = [k.predict_input(parameters, before, seen, clock, self.options) for _, k in self.input_kinds]
-        above = _select(self.kind[width:], self.latent_kinds, [one._replace(inner={}) for one in latents])
-        below = _select(self.kind[:width], self.input_kinds, [one._replace(inner={}) for one in inputs])
+        above = by_kind(self.kind[width:], self.latent_kinds, [one._replace(inner={}) for one in latents])
+        below = by_kind(self.kind[:width], self.input_kinds, [one._replace(inner={}) for one in inputs])
         merged: Prediction = jax.tree.map(lambda first, second: jnp.concatenate([first, second]), below, above)
         return merged, latents, inputs
 
@@ -236,7 +237,7 @@ class DenseSchedule:
             causes.append(cause)
             messages.append(kind.input_message(prediction, value))
             densities.append(kind.observation(prediction, linear, jnp.zeros_like(value), value))
-        of = partial(_select, self.kind[: self.width], self.input_kinds)
+        of = partial(by_kind, self.kind[: self.width], self.input_kinds)
         return of(after), of(messages), of(densities), of(causes)
 
     def _settle(
@@ -295,8 +296,8 @@ class DenseSchedule:
                 results.append({**own, **posterior})
                 learnt.append(able)
                 causes.append(cause)
-            posterior, cause = (_select(code, self.latent_kinds, part) for part in (results, causes))
-            fresh = _select(code, self.latent_kinds, learnt).astype(value.dtype)
+            posterior, cause = (by_kind(code, self.latent_kinds, part) for part in cast(Any, (results, causes)))
+            fresh = by_kind(code, self.latent_kinds, learnt).astype(value.dtype)
             safe = prediction._replace(variance=jnp.where(prediction.variance > 0.0, prediction.variance, 1.0))
             sent = latent_message(safe, posterior["mean"], posterior["precision"], options)
             upward = pass_on(
@@ -366,19 +367,12 @@ class DenseSchedule:
             covariance = covariance + jnp.sum(above[:, :, None] * through[:, None, :], 0)
 
         def lane(mean: Array, covariance: Array, value: Array, news: Array, code: Array, own: Any) -> Array:
-            def of(kind: AbstractInput, prediction: Prediction) -> Callable[..., Observation]:
-                def density(number: Array, mean: Array, variance: Array) -> Observation:
-                    mine: Prediction = jax.tree.map(lambda all: all[number], prediction)
-                    return kind.observation(mine, mean, variance, value[number])
-
-                return density
-
             found = [
-                (not kind.gaussian, place, code == place, of(kind, prediction))
+                Candidates(code == place, kind, prediction)
                 for (place, kind), prediction in zip(self.input_kinds, own, strict=True)
             ]
-            densities: Any = [(chosen, density) for *_, chosen, density in sorted(found, key=lambda one: one[:2])]
-            return -one_after_another(mean, covariance, densities, news)
+            found.sort(key=lambda one: not one.kind.gaussian)
+            return -one_after_another(mean, covariance, found, value, news, None)
 
         plain = [one._replace(inner={}) for one in inputs]
         surprise: Array = jax.vmap(lane, -1)(linear, covariance, value, news, self.kind[:width], plain)
@@ -470,12 +464,3 @@ def _row(tree: _T, place: Array) -> _T:
 def _put(numbers: Array, place: Array, row: Array) -> Array:
     written: Array = jax.lax.dynamic_update_index_in_dim(numbers, row, place, 0)
     return written
-
-
-def _select(kind_of: Array, kinds: list[tuple[int, Any]], results: Any) -> Any:
-    """Results of several kinds, merged by the kind that each slot has."""
-    merged = results[0]
-    for (code, _), result in zip(kinds[1:], results[1:], strict=True):
-        chosen = kind_of == code
-        merged = jax.tree.map(lambda old, new, chosen=chosen: jnp.where(chosen, new, old), merged, result)
-    return merged

@@ -11,6 +11,7 @@ predictive distribution. `linear_update` is the same idea for beliefs: the exact
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -18,7 +19,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from sostruct.networks.hgf.couplings import Real
-from sostruct.networks.hgf.kinds.base import Observation
+from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractVariable, Observation
+from sostruct.networks.hgf.updates.base import Prediction
+from sostruct.networks.hgf.variables.groups import Parts
 
 
 class Upward(NamedTuple):
@@ -42,33 +45,58 @@ def pass_on(precision: Real, error: Real, variance: Real) -> Upward:
     return Upward(precision * share, error * share, log_density)
 
 
+class Candidates(NamedTuple):
+    """A kind of input.
+
+    Attributes:
+        chosen: which inputs are of it [input].
+        kind: the kind.
+        prediction: of all inputs as that kind makes it, without levels inside.
+    """
+
+    chosen: Bool[Array, " input"]
+    kind: AbstractInput
+    prediction: Prediction
+
+    def density(self, number: Array, mean: Array, variance: Array, value: Array, parts: Parts | None) -> Observation:
+        """Of one input, given means and variances of all; that of a variable counts at its first part."""
+        own: Prediction = jax.tree.map(lambda all: all[number], self.prediction)
+        seen = self.kind.observation(own, mean[number], variance[number], value[number])
+        if not isinstance(self.kind, AbstractVariable):
+            return seen
+        assert parts is not None
+        leader = jnp.asarray(parts.leader)
+        whole = self.kind.density(parts, self.prediction, mean, variance, value).log_density
+        return seen._replace(
+            log_density=jnp.sum(jnp.where((leader == number) & (leader[number] == number), whole, 0.0))
+        )
+
+
 def one_after_another(
     mean: Float[Array, " input"],
     covariance: Float[Array, "input input"],
-    densities: list[tuple[Bool[Array, " input"], object]],
+    kinds: Sequence[Candidates],
+    value: Float[Array, " input"],
     news: Bool[Array, " input"],
+    parts: Parts | None,
 ) -> Float[Array, ""]:
     """Log predictive density of the observed inputs, each given those before it.
 
     Args:
         mean: of the linear predictors.
         covariance: of the linear predictors.
-        densities: (which inputs, function of (input number, mean, variance) that returns its `Observation`), Gaussian
-            ones first.
+        kinds: of the inputs, Gaussian ones first.
+        value: what the inputs show.
         news: which inputs were observed.
+        parts: which inputs are parts of one variable.
     """
     total = jnp.zeros_like(mean[0])
-    for chosen, density in densities:
+    for own in kinds:
 
-        def body(
-            number: Array,
-            carry: tuple[Array, Array, Array],
-            chosen: Array = chosen,
-            density: object = density,
-        ) -> tuple[Array, Array, Array]:
+        def body(number: Array, carry: tuple[Array, Array, Array], own: Candidates = own) -> tuple[Array, Array, Array]:
             mean, covariance, total = carry
-            seen = density(number, mean[number], covariance[number, number])  # type: ignore[operator]
-            counts = jnp.where(chosen[number] & news[number], 1.0, 0.0)
+            seen = own.density(number, mean, jnp.diagonal(covariance), value, parts)
+            counts = jnp.where(own.chosen[number] & news[number], 1.0, 0.0)
             column = covariance[:, number]
             return (
                 mean + counts * seen.pull * column,
@@ -78,6 +106,31 @@ def one_after_another(
 
         mean, covariance, total = jax.lax.fori_loop(0, mean.shape[0], body, (mean, covariance, total))
     return total
+
+
+def shared_out(
+    kinds: Sequence[Candidates], alone: Observation, mean: Array, variance: Array, value: Array, parts: Parts
+) -> tuple[Observation, Bool[Array, " input"]]:
+    """Densities of inputs by themselves with those of whole variables shared out among their parts; and whether these
+    are distributions.
+
+    Args:
+        kinds: of the inputs.
+        alone: densities of the inputs that are no parts.
+        mean: of the linear predictors.
+        variance: of the linear predictors.
+        value: what the inputs show.
+        parts: which inputs are parts of one variable.
+    """
+    sound = jnp.ones_like(value, bool)
+    for own in kinds:
+        if isinstance(own.kind, AbstractVariable):
+            found = own.kind.density(parts, own.prediction, mean, variance, value)
+            log_density = jnp.where(own.chosen, found.log_density, alone.log_density)
+            entropy = jnp.where(own.chosen, found.entropy, alone.entropy)
+            alone = alone._replace(log_density=log_density, entropy=entropy)
+            sound = sound & (found.sound | ~own.chosen)
+    return alone, sound
 
 
 class LinearUpdate(NamedTuple):

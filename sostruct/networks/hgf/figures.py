@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from sostruct.errors import ConfigError, GraphError
 from sostruct.graph.layering import levels_of
 from sostruct.networks.hgf.beliefs import Beliefs, place_of_subject
+from sostruct.networks.hgf.kinds import KINDS
+from sostruct.networks.hgf.kinds.statistic import AbstractStatistic
 from sostruct.networks.hgf.network_figure import draw_network
 from sostruct.networks.hgf.palette import BAND, BLUE, HAIR, INK, MUTED, VERMILION
 from sostruct.tasks.base import listed
@@ -63,7 +65,8 @@ def draw_beliefs(
     """Draw beliefs over time: one panel a node with mean and 95 % band, and the surprise of every step below.
 
     A state's panel shows its posterior; an input's shows what was predicted of it (parents' uncertainty and noise
-    included) and, as dots, what was observed. A volatile node has a second panel for the level inside it.
+    included; of a sufficient statistic, what was expected of it, parents' uncertainty included) and, as dots, what was
+    observed. A volatile node has a second panel for the level inside it.
 
     Args:
         beliefs: what a filter returned.
@@ -148,10 +151,15 @@ def _input_panel(beliefs: Beliefs, name: str, at: tuple[int, ...]) -> _Panel:
     mean = beliefs.expected_mean[at][:, place].astype(np.float64)
     variance = beliefs.input_variance[at][:, column]
     observed = beliefs.series.values[at][:, column]
-    if beliefs.topology.node(name).kind == "binary":
+    kind = beliefs.topology.node(name).kind
+    if kind in ("binary", "category"):
         log_odds, reach = np.log(mean / (1.0 - mean)), SPREAD * np.sqrt(variance)
         low, high = (1.0 / (1.0 + np.exp(-(log_odds + sign * reach))) for sign in (-1.0, 1.0))
-        return _Panel(name, "probability of a 1", mean, low, high, observed, probability=True)
+        role = "probability of a 1" if kind == "binary" else "probability of the label, by itself"
+        return _Panel(name, role, mean, low, high, observed, probability=True)
+    if isinstance(KINDS[kind], AbstractStatistic):
+        reach = SPREAD * np.sqrt(variance)
+        return _Panel(name, f"expected statistic, {kind}", mean, mean - reach, mean + reach, observed)
     with np.errstate(divide="ignore"):
         noise = 1.0 / beliefs.expected_precision[at][:, place].astype(np.float64)
     reach = SPREAD * np.sqrt(variance + noise)

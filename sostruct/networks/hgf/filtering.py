@@ -56,6 +56,7 @@ class Trajectory(NamedTuple):
     surprise: Numbers
     marginal: Numbers
     entropy: Numbers
+    spread: Numbers
 
 
 @final
@@ -98,7 +99,8 @@ def trajectory(
         start: beliefs before the first step.
         inputs: by input slot; NaN where missing.
         time_steps: elapsed time before each step, or None where it is 1.
-        detail: whether the inputs' marginal surprises are wanted; without it they come back empty.
+        detail: whether the inputs' marginal surprises and the variances of their linear predictors are wanted; without
+            it they come back empty.
         bounded: see `PackedSchedule`.
     """
     wiring, start = _arrays((wiring, start))
@@ -202,6 +204,7 @@ def _reported(outcome: Outcome) -> tuple[Any, ...]:
         outcome.surprise,
         outcome.marginal,
         outcome.entropy,
+        outcome.spread,
     )
 
 

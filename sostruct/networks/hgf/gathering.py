@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
-from typing import NamedTuple, TypeVar, final
+from typing import Any, NamedTuple, TypeVar, final
 
 import jax
 import jax.numpy as jnp
@@ -121,6 +121,15 @@ def entangled(wiring: Wiring, parents: Parents) -> Array:
 def at(numbers: Array, places: Array) -> Array:
     """Entries at places that are known to be in range."""
     return jnp.take(numbers, places, axis=0, mode="clip")
+
+
+def by_kind(kind_of: Array, kinds: list[tuple[int, Any]], results: list[_T]) -> _T:
+    """Results of several kinds, merged by the kind that each slot has."""
+    merged = results[0]
+    for (code, _), result in zip(kinds[1:], results[1:], strict=True):
+        chosen = kind_of == code
+        merged = jax.tree.map(lambda old, new, chosen=chosen: jnp.where(chosen, new, old), merged, result)
+    return merged
 
 
 def functions_of(wiring: Wiring) -> tuple[CouplingFunction, ...]:

@@ -3,7 +3,8 @@
 Design note. A filter accepts gaps and irregular steps, so almost any array runs; what it cannot tell is a column that
 stands in the wrong place, an outcome coded 1 and 2, rows in the wrong order, or a time step of zero. All of that is
 refused here, before anything is compiled, in the user's own names. Columns of a frame are matched by name and never by
-position. A plain array costs a copy and two passes, since a fit reads its series again and again.
+position; a column of a variable that is several inputs becomes theirs last. A plain array costs a copy and two passes,
+since a fit reads its series again and again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 
 from sostruct.errors import DataError
 from sostruct.networks.hgf.kinds.base import AbstractInput
+from sostruct.networks.hgf.variables.names import Variable, columns_of, variables_of
+from sostruct.networks.hgf.variables.reading import is_labeled, numbered, spread
 from sostruct.tasks.base import listed
 from sostruct.tasks.checks import check_names, check_numbers
 from sostruct.tasks.timestamps import check_index
@@ -30,7 +33,7 @@ _BECAUSE = ". This is because"
 @final
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Observations in the order of a network's inputs; the arrays are read-only.
+    """Observations in the order of a network's inputs, one for each of them; the arrays are read-only.
 
     Attributes:
         values: [time, input] or [subject, time, input], NaN where missing.
@@ -45,17 +48,53 @@ class Series:
     subjects: tuple[Any, ...] | None
 
 
-def read_series(inputs: tuple[str, ...], data: Any, time_steps: Any, kinds: Mapping[str, AbstractInput]) -> Series:
+@final
+@dataclass(frozen=True)
+class Reader:
+    """What is to be read.
+
+    Attributes:
+        variables: what the columns say something about.
+        columns: of the data, in order.
+        kinds: of each column.
+        labeled: the variables whose columns hold labels, by column.
+    """
+
+    variables: tuple[Variable, ...]
+    columns: tuple[str, ...]
+    kinds: Mapping[str, AbstractInput]
+    labeled: Mapping[str, Variable]
+
+    @classmethod
+    def of(cls, inputs: Sequence[str], kinds: Mapping[str, AbstractInput]) -> Reader:
+        """For the inputs of a network, each of which is a column, but that parts of one variable share its columns.
+
+        Args:
+            inputs: their names; see `variables.names` for those of parts.
+            kinds: the kind of each, which knows the values it can observe.
+
+        Raises:
+            GraphError: see `variables.names.variables_of`.
+        """
+        variables = variables_of(inputs, kinds)
+        return cls(
+            variables,
+            columns_of(variables),
+            {column: variable.kind for variable in variables for column in variable.columns},
+            {variable.name: variable for variable in variables if is_labeled(variable)},
+        )
+
+
+def read_series(reader: Reader, data: Any, time_steps: Any) -> Series:
     """Series that a network with these inputs can be run on.
 
     Args:
-        inputs: names of the inputs, in the order of the columns.
-        data: an array [time] (one input), [time, input] or [subject, time, input]; a DataFrame whose columns are the
-            inputs, in any order; a pandas Series (one input); or a dict of subject -> any of these, equally long.
-            NaN is a missing value. Integers and booleans become floats.
+        reader: knows the inputs.
+        data: an array [time] (one column), [time, column] or [subject, time, column]; a DataFrame with these columns,
+            in any order; a pandas Series (one column); or a dict of subject -> any of these, equally long. NaN is a
+            missing value. Integers and booleans become floats. A categorical variable's column holds its labels.
         time_steps: elapsed time before each step, all positive: [time], [subject, time], or a dict of subject ->
             [time]; None where steps are equally long. Times in a frame's index are labels and not read for this.
-        kinds: the kind of each input, which knows the values it can observe.
 
     Raises:
         DataError: dimensions, columns or lengths do not fit, a column does not hold real numbers, a value is infinite
@@ -63,33 +102,32 @@ def read_series(inputs: tuple[str, ...], data: Any, time_steps: Any, kinds: Mapp
     """
     subjects: tuple[Any, ...] | None
     if isinstance(data, Mapping):
-        values, index, subjects = _panel(inputs, data, kinds)
+        values, index, subjects = _panel(reader, data)
     else:
-        values, index = _one(inputs, data, kinds, panel=True)
+        values, index = _one(reader, data, panel=True)
         subjects = tuple(range(len(values))) if values.ndim == 3 else None
+    values = spread(reader.variables, values)
     elapsed = None if time_steps is None else _elapsed(time_steps, values.shape[:-1], subjects)
     values.flags.writeable = False
     return Series(values, elapsed, index, subjects)
 
 
-def _panel(
-    inputs: tuple[str, ...], data: Mapping[Any, Any], kinds: Mapping[str, AbstractInput]
-) -> tuple[NDArray[np.float64], pd.Index, tuple[Any, ...]]:
+def _panel(reader: Reader, data: Mapping[Any, Any]) -> tuple[NDArray[np.float64], pd.Index, tuple[Any, ...]]:
     """Subjects stacked; the index is theirs where they share one, else a count."""
     if not data:
         raise DataError(
             "Cannot read the series. This is because the dict of subjects is empty. Try {'subject 1': frame}."
         )
     subjects = tuple(data)
-    if set(subjects) == set(inputs) and not any(isinstance(one, pd.DataFrame) for one in data.values()):
+    if set(subjects) == set(reader.columns) and not any(isinstance(one, pd.DataFrame) for one in data.values()):
         raise DataError(
             f"Cannot read the series. This is because the keys of the dict are the network's inputs "
-            f"({listed(inputs)}), and keys are taken for subjects. Try pandas.DataFrame(data)."
+            f"({listed(reader.columns)}), and keys are taken for subjects. Try pandas.DataFrame(data)."
         )
     read = []
     for subject, one in data.items():
         with _of(f"subject {subject!r}"):
-            read.append(_one(inputs, one, kinds))
+            read.append(_one(reader, one))
     first = len(read[0][0])
     for subject, (values, _) in zip(subjects, read, strict=True):
         if len(values) != first:
@@ -104,45 +142,73 @@ def _panel(
     return np.stack([values for values, _ in read]), index, subjects
 
 
-def _one(
-    inputs: tuple[str, ...], data: Any, kinds: Mapping[str, AbstractInput], panel: bool = False
-) -> tuple[NDArray[np.float64], pd.Index]:
-    """Values [time, input], or [subject, time, input] where a panel may be; and the labels of the steps."""
+def _one(reader: Reader, data: Any, panel: bool = False) -> tuple[NDArray[np.float64], pd.Index]:
+    """Values [time, column], or [subject, time, column] where a panel may be; and the labels of the steps."""
+    inputs = reader.columns
     if isinstance(data, pd.DataFrame):
-        values, index = _of_frame(inputs, data), data.index
+        values, index = _of_frame(reader, data, inputs), data.index
     elif isinstance(data, pd.Series):
-        values, index = _of_frame((inputs[0],), data.to_frame(inputs[0])), data.index
+        values, index = _of_frame(reader, data.to_frame(inputs[0]), inputs[:1]), data.index
     else:
-        values, index = _of_array(data), None
+        values, index = _of_labels(reader, data, panel) if reader.labeled else _of_array(data), None
     values = _shaped(inputs, values, panel)
     if index is None:
         index = pd.RangeIndex(values.shape[-2])
     else:
         _check_order(index)
     if values.ndim == 2:
-        _check_values(inputs, values, kinds, index)
+        _check_values(inputs, values, reader.kinds, index)
     else:
         for number, one in enumerate(values):
             with _of(f"subject {number}"):
-                _check_values(inputs, one, kinds, index)
+                _check_values(inputs, one, reader.kinds, index)
     return values, index
 
 
-def _of_frame(inputs: tuple[str, ...], frame: pd.DataFrame) -> NDArray[np.float64]:
+def _of_frame(reader: Reader, frame: pd.DataFrame, inputs: tuple[str, ...]) -> NDArray[np.float64]:
     names = check_names(frame.columns)
     if names != inputs:
         missing, extra = [name for name in inputs if name not in names], [name for name in names if name not in inputs]
         if missing or extra:
             faults = [f"it has no column {listed(missing)}"] * bool(missing)
             faults += [f"{listed(extra)} {'is' if len(extra) == 1 else 'are'} no input"] * bool(extra)
-            advice = "renaming its columns" if missing else "leaving out the others: frame[list(net.inputs)]"
+            view = "inputs" if all(variable.labels == ("",) for variable in reader.variables) else "columns"
+            advice = "renaming its columns" if missing else f"leaving out the others: frame[list(net.{view})]"
             raise DataError(
                 f"Cannot read the frame. This is because {' and '.join(faults)} of the network, whose inputs are "
                 f"{listed(inputs)}. Try {advice}."
             )
         frame = frame.iloc[:, [names.index(name) for name in inputs]]
+    if reader.labeled:
+        frame = frame.set_axis(list(inputs), axis=1)
+        own = {name: variable for name, variable in reader.labeled.items() if name in inputs}
+        frame = frame.assign(**{name: numbered(variable, frame[name]) for name, variable in own.items()})
     values = check_numbers(frame, inputs)
     return np.array(values, order="C") if len(values) else values
+
+
+def _of_labels(reader: Reader, data: Any, panel: bool) -> NDArray[np.float64]:
+    """An array with columns of labels, as a frame for every subject."""
+    try:
+        known = np.asarray(data)
+        mixed = np.array(data if known.dtype.kind not in "fiub" else known, object)
+    except ValueError:
+        return _of_array(data)
+    if isinstance(data, np.ma.MaskedArray):
+        mixed[np.ma.getmaskarray(data)] = None
+    if mixed.ndim == 1:
+        mixed = mixed[:, None]
+    if mixed.ndim not in (2, 3) or mixed.shape[-1] != len(reader.columns):
+        return _shaped(reader.columns, np.zeros(mixed.shape), panel)
+    tables = mixed.reshape(-1, *mixed.shape[-2:])
+    read = []
+    for number, table in enumerate(tables):
+        frame = pd.DataFrame(table, columns=list(reader.columns)).infer_objects()
+        if mixed.ndim == 2:
+            return _of_frame(reader, frame, reader.columns)
+        with _of(f"subject {number}"):
+            read.append(_of_frame(reader, frame, reader.columns))
+    return np.stack(read)
 
 
 def _of_array(data: Any) -> NDArray[np.float64]:

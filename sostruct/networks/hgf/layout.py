@@ -21,14 +21,18 @@ from numpy.typing import NDArray
 from sostruct.graph import Capacity, Packing, Topology, pack
 from sostruct.networks.hgf.couplings import Real
 from sostruct.networks.hgf.kinds import KINDS
-from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractKind, AbstractLatent
+from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractKind, AbstractLatent, AbstractVariable
 from sostruct.networks.hgf.updates import Options, Prediction, largest_exponent
+from sostruct.networks.hgf.variables.groups import Parts, tabulated
+from sostruct.networks.hgf.variables.names import variables_of
 from sostruct.numerics import Numbers
 
 VOLATILITY = "volatility couplings"
 COPARENTS = "states with several value parents"
 INPUT_COPARENTS = "inputs with several value parents"
 TANGLED = "correlated inputs that are not Gaussian"
+COLUMNS = {f"variables of up to {1 << power} columns": 1 << power for power in range(1, 7)}
+"""Traits of graphs with variables of several columns, by the number of columns that are compiled for."""
 
 
 @final
@@ -56,6 +60,7 @@ class Tables(eqx.Module):
         block_count: [block] how many nodes it has, as a number; 0 in padding.
         block_edge: [block] first of its edges.
         block_edges: [block] how many edges it has, as a number.
+        parts: which inputs are parts of one variable; None where no kind has variables of several parts.
     """
 
     kind: Numbers
@@ -78,6 +83,7 @@ class Tables(eqx.Module):
     block_count: Numbers
     block_edge: Numbers
     block_edges: Numbers
+    parts: Parts | None
 
 
 def traits(topology: Topology, inputs: tuple[str, ...]) -> frozenset[str]:
@@ -96,7 +102,20 @@ def traits(topology: Topology, inputs: tuple[str, ...]) -> frozenset[str]:
             found.add(INPUT_COPARENTS if node.name in observed else COPARENTS)
     if _tangled(topology, inputs, uncertain):
         found.add(TANGLED)
+    kinds = {name: KINDS[topology.node(name).kind] for name in inputs}
+    if any(isinstance(kind, AbstractVariable) for kind in kinds.values()):
+        most = max(len(variable.columns) for variable in variables_of(inputs, _observed(kinds)))
+        found |= {next(name for name, number in COLUMNS.items() if number >= most)} if most > 1 else set()
     return frozenset(found)
+
+
+def columns_in(capacity: Capacity) -> int:
+    """The most columns of a variable that a capacity is compiled for."""
+    return max((number for name, number in COLUMNS.items() if name in capacity.traits), default=1)
+
+
+def _observed(kinds: Mapping[str, AbstractKind]) -> dict[str, AbstractInput]:
+    return {name: kind for name, kind in kinds.items() if isinstance(kind, AbstractInput)}
 
 
 def _tangled(topology: Topology, inputs: tuple[str, ...], uncertain: Mapping[str, bool]) -> bool:
@@ -168,7 +187,17 @@ def tables(packed: Packing) -> Tables:
         block_count=packed.block_node[:, 1].astype(np.float64),
         block_edge=packed.block_edge[:, 0].copy(),
         block_edges=packed.block_edge[:, 1].astype(np.float64),
+        parts=_parts(packed),
     )
+
+
+def _parts(packed: Packing) -> Parts | None:
+    names = packed.capacity.kind_names
+    if not any(isinstance(KINDS[name], AbstractVariable) for name in names):
+        return None
+    kinds = _observed({name: KINDS[names[packed.kind[packed.slot[name]]]] for name in packed.inputs})
+    groups = [variable.group for variable in variables_of(packed.inputs, kinds)]
+    return tabulated(groups, packed.capacity.input_width, columns_in(packed.capacity))
 
 
 @final
@@ -200,6 +229,7 @@ class Outcome(NamedTuple):
         surprise: joint, nats.
         marginal: surprise of each input by itself, 0 where it is missing [input slot].
         entropy: its expectation, 0 where it is missing [input slot].
+        spread: variance of the linear predictor of each input [input slot].
         invalid: 0 where the posterior was valid, else a code of `CAUSES` [slot].
     """
 
@@ -209,6 +239,7 @@ class Outcome(NamedTuple):
     surprise: Real
     marginal: Real
     entropy: Real
+    spread: Real
     invalid: Array
 
 
@@ -217,8 +248,11 @@ CAUSES = (
     "its posterior precision is not positive",
     "its posterior is not finite",
     "its prediction has diverged",
+    "what is expected of its variable is no distribution",
 )
-"""Why a step could not be taken at a node; the node held its prediction instead."""
+"""Why a step could not be taken at a node; the node held its prediction instead. The last is said of inputs, and the
+density nearest to what was expected was taken."""
+NO_DISTRIBUTION = CAUSES.index("what is expected of its variable is no distribution")
 
 
 _LEVEL = ("mean", "precision")

@@ -27,6 +27,9 @@ Place: TypeAlias = str | EdgeKey
 Value: TypeAlias = tuple[Place, str, Any]
 """Which parameter of which place is to have which value."""
 
+Spot: TypeAlias = int | tuple[int, int]
+"""A place in the arrays: the slot of a node, or the row and column of an edge's strength."""
+
 
 def moved(
     packed: PackedHGF,
@@ -86,17 +89,26 @@ def assigned(packed: PackedHGF, topology: Topology, packing: Packing, values: It
 
     The parameters a belief starts from ("mean", "precision") are beliefs as well: setting one sets both.
     """
+    return assigned_at(packed, [(spot(topology, packing, place), name, value) for place, name, value in values])
+
+
+def spot(topology: Topology, packing: Packing, place: Place) -> Spot:
+    """Where a node or an edge stands in the arrays."""
+    return packing.slot[place] if isinstance(place, str) else _row_and_column(topology, packing, place)
+
+
+def assigned_at(packed: PackedHGF, values: Iterable[tuple[Spot, str, Any]]) -> PackedHGF:
+    """`assigned` for those who know where things stand: compiled code, which no names reach."""
     wiring = packed.wiring
     parameters, beliefs = dict(wiring.parameters), dict(packed.state.beliefs)
     strength = wiring.strength
-    for place, name, value in values:
-        if not isinstance(place, str):
-            strength = _set(strength, _row_and_column(topology, packing, place), value)
+    for at, name, value in values:
+        if not isinstance(at, int):
+            strength = _set(strength, at, value)
             continue
-        slot = packing.slot[place]
-        parameters[name] = _set(parameters[name], slot, value)
+        parameters[name] = _set(parameters[name], at, value)
         if name in beliefs:
-            beliefs[name] = _set(beliefs[name], slot, value)
+            beliefs[name] = _set(beliefs[name], at, value)
     return PackedHGF(
         Wiring(parameters, strength, wiring.tables, wiring.capacity, wiring.options),
         BeliefState(beliefs, packed.state.covariance),

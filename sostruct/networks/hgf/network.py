@@ -27,6 +27,7 @@ from sostruct.networks.hgf.admission import check_choice, check_graph, read_inpu
 from sostruct.networks.hgf.beliefs import Beliefs
 from sostruct.networks.hgf.blueprint import Blueprint, blueprint
 from sostruct.networks.hgf.filtering import BeliefState
+from sostruct.networks.hgf.inference.result import Fit
 from sostruct.networks.hgf.layout import packing
 from sostruct.networks.hgf.moving import assigned, differing, given, moved, replaced
 from sostruct.networks.hgf.packed import Observations, PackedHGF, fresh, initial
@@ -77,7 +78,7 @@ class HGF(AbstractNetwork):
     Attributes:
         topology: the graph: kinds, parameters, couplings.
         packed: the same as arrays, with the beliefs.
-        inputs: the observed leaves, in the order of the data's columns.
+        inputs: the observed leaves, in the order of the data's `columns`.
         schedule: as in the arguments.
         dtype: as in the arguments.
         packing: where every node and edge stands in the arrays.
@@ -108,7 +109,8 @@ class HGF(AbstractNetwork):
         """
         Args:
             graph: edges point from parents to children. Nodes have `kind` ("continuous", "binary", "volatile",
-                "constant") and that kind's parameters; edges have `coupling` ("value" or "volatility"), `strength` and
+                "constant", "average"; of inputs also "category", "normal", "bernoulli", "poisson", "exponential") and
+                that kind's parameters; edges have `coupling` ("value" or "volatility"), `strength` and
                 `function` (a name, or a function with a name of its own). It is copied.
             inputs: names of the observed leaves; by default every leaf that is not a constant, sorted by name. Other
                 leaves are hidden states without data.
@@ -160,6 +162,11 @@ class HGF(AbstractNetwork):
     def nodes(self) -> tuple[str, ...]:
         """Names of the nodes, sorted."""
         return self.topology.names
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the data: the inputs, but one for a categorical variable and those of a normal one."""
+        return self._runner.reader.columns
 
     @property
     def options(self) -> Options:
@@ -232,6 +239,66 @@ class HGF(AbstractNetwork):
             GraphError: see `filter`.
         """
         return self._runner.trace(inputs, time_steps)
+
+    @_plain
+    def fit(
+        self,
+        inputs: Any,
+        responses: Any = None,
+        priors: Mapping[Any, Any] | None = None,
+        response: Any = None,
+        *,
+        method: str = "map",
+        starts: int = 8,
+        correlated: bool = False,
+        time_steps: Any = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Fit:
+        """Parameters of every subject at the mode of their posterior, given what was observed or what subjects did.
+
+            net.fit(inputs, priors={"x2": {"tonic_volatility": ss.priors.Normal(-3.0, 2.0)}})
+            net.fit(inputs, choices, {"x2": {...}, ("x3", "x2"): {"strength": ...}}, "unit_square_sigmoid")
+
+        Without responses, `log p(inputs | x) + log p(z)` is maximized; with them, `log p(responses | x, inputs) +
+        log p(z)`, z being x without bounds; see `inference.objective` and docs/fitting.md. Parameters without a prior
+        keep the network's values, and every subject starts with the network's beliefs.
+
+        Args:
+            inputs: as in `filter`; members of a dict of subjects may differ in length.
+            responses: what was done at each step, NaN where missing: [time], [subject, time], or a dict of subject ->
+                [time].
+            priors: by node name or (parent, child), as in `with_parameters`: parameter -> prior (`ss.priors`); those of
+                the response model under "response".
+            response: how beliefs became responses: an object of `ss.responses`; "binary_softmax",
+                "unit_square_sigmoid", "value_softmax" or "gaussian" of the only input; or a function of (responses,
+                trace, inputs, values) that returns log densities.
+            method: "map": every subject by itself under the priors. "hierarchical": subjects are members of a group
+                whose mean and variance, in z, are fitted as well (empirical Bayes); the priors are then the mean's.
+            starts: from how many points each subject is fitted: the centers of the priors, and draws from them.
+            correlated: whether parameters may be correlated across the members of a group.
+            time_steps: as in `filter`.
+            key: of the draws; by default always the same ones.
+
+        Raises:
+            ConfigError: a setting, a prior or the response model does not fit; nothing has a prior.
+            GraphError: there is no such node, edge or parameter.
+            DataError: see `filter`; or responses do not fit the inputs or the model, or all of them are missing.
+            BeliefError: beliefs break down wherever a subject's fit could start.
+        """
+        from sostruct.networks.hgf.inference.estimate import fit
+
+        return fit(
+            self,
+            inputs,
+            responses,
+            priors,
+            response,
+            method=method,
+            starts=starts,
+            correlated=correlated,
+            time_steps=time_steps,
+            key=key,
+        )
 
     def with_parameters(self, values: Mapping[str | EdgeName, Mapping[str, Any]]) -> HGF:
         """The same network with other parameters; traceable.

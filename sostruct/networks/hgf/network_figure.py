@@ -30,6 +30,8 @@ from sostruct.errors import ConfigError
 from sostruct.graph import Edge, Node, Topology
 from sostruct.graph.layering import Layers, layers
 from sostruct.networks.hgf.beliefs import Beliefs, place_of_subject
+from sostruct.networks.hgf.kinds import KINDS
+from sostruct.networks.hgf.kinds.base import AbstractVariable
 from sostruct.networks.hgf.palette import BAND, BLUE, GROUND, INK, MUTED, PAPER, VERMILION
 
 _WIDEST, _HIGHEST = 1800.0, 1200.0  # points of a new figure
@@ -128,10 +130,11 @@ def _beliefs(beliefs: Beliefs, at: tuple[int, ...]) -> dict[str, tuple[str, ...]
         kind = beliefs.topology.node(name).kind
         if kind == "constant":
             details[name] = ("1",)
-        elif kind == "binary":
+        elif kind in ("binary", "category"):
             details[name] = (f"P(1) = {beliefs.expected_mean[at][place]:.3f}",)
         elif name in beliefs.inputs:
-            noise = _spread(beliefs.expected_precision[at][place])
+            known = isinstance(KINDS[kind], AbstractVariable)
+            noise = 0.0 if known else _spread(beliefs.expected_precision[at][place])
             spread = math.hypot(noise, math.sqrt(beliefs.input_variance[at][beliefs.inputs.index(name)]))
             details[name] = (with_spread(float(beliefs.expected_mean[at][place]), spread),)
         else:
@@ -154,6 +157,11 @@ def _parameters(node: Node, observed: bool) -> tuple[str, ...]:
         return ("1",)
     if "precision" not in given:
         return (node.kind,)
+    if observed and node.kind != "continuous" and "mean" not in given:
+        return (node.kind,)
+    if node.kind == "average":
+        growth = f"growth {_number(given['growth'])}"
+        return (with_spread(given["mean"], given["precision"] ** -0.5), growth)
     if observed:
         lines = [f"noise sd {_number(given['precision'] ** -0.5)}"]
         return (*lines, *_level(given, "volatility_", "inside ")) if "volatility_mean" in given else tuple(lines)

@@ -27,7 +27,15 @@ from sostruct.networks.hgf.kinds.base import (
     ValueMessage,
     latent_message,
 )
-from sostruct.networks.hgf.layout import COPARENTS, INPUT_COPARENTS, TANGLED, Wiring, admitted, valid
+from sostruct.networks.hgf.layout import (
+    COPARENTS,
+    INPUT_COPARENTS,
+    NO_DISTRIBUTION,
+    TANGLED,
+    Wiring,
+    admitted,
+    valid,
+)
 from sostruct.networks.hgf.scoring import Score, Seen, score
 from sostruct.networks.hgf.updates import AbstractChildren, Options, Prediction, VolatilityMessage, volatility_message
 
@@ -129,7 +137,7 @@ class UnrolledSchedule:
         complete: bool,
         detail: bool,
     ) -> None:
-        self.options, self.places, self.inputs = options, drawn.places, drawn.inputs
+        self.options, self.drawn, self.places, self.inputs = options, drawn, drawn.places, drawn.inputs
         self.hold, self.complete, self.detail = hold, complete, detail
         self.parameters = {place.slot: own for place, own in zip(self.places, network.parameters, strict=True)}
         self.strength = dict(zip(_links(drawn), network.strength, strict=True))
@@ -182,6 +190,10 @@ class UnrolledSchedule:
         if exact is not None:
             carried = settled(exact.covariance, jnp.stack([after[place.slot]["precision"] for place in self.latents]))
         slots = [place.slot for place in self.places]
+        scored = score(self.drawn, nodes, self._slopes(nodes, clock), seen, covariance, self.detail)
+        for slot, sound in scored.sound.items():
+            broken = told[slot].news.astype(bool) & ~sound
+            invalid[slot] = jnp.where(broken, NO_DISTRIBUTION, 0).astype(jnp.int32) if self.hold else broken
         return (
             tuple(after[slot] for slot in slots),
             carried,
@@ -190,7 +202,7 @@ class UnrolledSchedule:
                 tuple(nodes[slot].mean for slot in slots),
                 tuple(nodes[slot].variance for slot in slots),
                 tuple(invalid[slot] for slot in slots),
-                score(self.places, nodes, self._slopes(nodes, clock), seen, covariance, self.detail),
+                scored,
             ),
         )
 

@@ -6,6 +6,7 @@ compiles once per capacity, the unrolled one once per graph. Several subjects ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -21,10 +22,12 @@ from sostruct.networks.hgf import filtering, unrolled
 from sostruct.networks.hgf.blueprint import Blueprint
 from sostruct.networks.hgf.filtering import BeliefState, Tally, Trajectory
 from sostruct.networks.hgf.inputs import Series
-from sostruct.networks.hgf.layout import CAUSES, Wiring
+from sostruct.networks.hgf.layout import CAUSES, NO_DISTRIBUTION, Wiring
 from sostruct.networks.hgf.nodes import Scalars, as_scalars
 from sostruct.networks.hgf.packed import PackedHGF, widened
 from sostruct.networks.hgf.unrolled import Program, Record
+from sostruct.networks.hgf.variables.names import Variable, columns_of
+from sostruct.networks.hgf.variables.reading import spread
 from sostruct.numerics import Numbers
 
 
@@ -83,10 +86,10 @@ def trajectory(
 @partial(jax.jit, static_argnums=4)
 def detail(
     wiring: Wiring, start: BeliefState, inputs: Numbers, time_steps: Numbers | None, axes: Axes
-) -> tuple[Numbers, Numbers]:
-    """Marginal surprise of every input slot at every step, and its expectation, nats."""
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Marginal surprise of every input slot at every step, its expectation, nats; variance of its linear predictor."""
     _, kept, _ = _packed(partial(filtering.trajectory, detail=True), wiring, axes, start, inputs, time_steps)
-    return kept.marginal, kept.entropy
+    return kept.marginal, kept.entropy, kept.spread
 
 
 @cache
@@ -230,6 +233,13 @@ def failure(tally: Tally, names: list[str], series: Series, update: str, member:
     unpredicted = columns[[CAUSES[code].startswith("its prediction") for code in cause[columns]]]
     column = int(unpredicted[-1] if unpredicted.size else columns[0])
     when = f"step {step}" if isinstance(series.index, pd.RangeIndex) else f"step {step} ({series.index[step]})"
+    if CAUSES[int(cause[column])] == CAUSES[NO_DISTRIBUTION]:
+        return BeliefError(
+            f"Cannot predict {names[column]!r}{member} at {when}{subject}. This is because {CAUSES[NO_DISTRIBUTION]}: "
+            "a variance, rate or probability would be negative. Try states that start at the statistics of a "
+            "distribution, one volatility parent for all parts of the variable, or strict=False, which takes the "
+            "nearest that is one."
+        )
     remedy = "update=" + " or ".join(repr(name) for name in ("ehgf", "unbounded") if name != update)
     if unpredicted.size:
         calmer = "" if update == "unbounded" else "update='unbounded', "
@@ -240,20 +250,23 @@ def failure(tally: Tally, names: list[str], series: Series, update: str, member:
     )
 
 
-def traced_series(inputs: tuple[str, ...], data: Any, time_steps: Any) -> tuple[Array, Array | None]:
-    """A series that JAX traces: shapes are checked, values cannot be.
+def traced_series(variables: Sequence[Variable], data: Any, time_steps: Any) -> tuple[Array, Array | None]:
+    """A series that JAX traces as the inputs see it: shapes are checked, values cannot be.
+
+    Labels are numbers here: themselves where all labels of a variable are whole numbers, else their places among them.
 
     Raises:
-        DataError: it is not [time, input], or [time] where there is one input.
+        DataError: it is not [time, column], or [time] where there is one column.
     """
-    values = jnp.asarray(data)
-    if values.ndim == 1 and len(inputs) == 1:
+    values, columns = jnp.asarray(data), columns_of(variables)
+    if values.ndim == 1 and len(columns) == 1:
         values = values[:, None]
-    if values.ndim not in (2, 3) or values.shape[-1] != len(inputs):
+    if values.ndim not in (2, 3) or values.shape[-1] != len(columns):
         raise DataError(
-            f"Cannot read the series. This is because its shape is {values.shape} and the network has {len(inputs)} "
+            f"Cannot read the series. This is because its shape is {values.shape} and the network has {len(columns)} "
             f"inputs. Try [time, input], or [subject, time, input]."
         )
+    values = spread(variables, values)
     elapsed = None if time_steps is None else jnp.asarray(time_steps)
     if elapsed is not None and elapsed.shape not in (values.shape[:-1], values.shape[-2:-1]):
         raise DataError(

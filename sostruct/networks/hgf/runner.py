@@ -22,14 +22,14 @@ from sostruct.networks.hgf import passes
 from sostruct.networks.hgf.beliefs import Beliefs
 from sostruct.networks.hgf.blueprint import Blueprint
 from sostruct.networks.hgf.filtering import BeliefState, Tally, Trajectory
-from sostruct.networks.hgf.inputs import Series, read_series
+from sostruct.networks.hgf.inputs import Reader, Series, read_series
 from sostruct.networks.hgf.kinds import KINDS
 from sostruct.networks.hgf.kinds.base import AbstractInput
 from sostruct.networks.hgf.layout import Wiring
 from sostruct.networks.hgf.nodes import Scalars, as_scalars
 from sostruct.networks.hgf.packed import PackedHGF
 from sostruct.networks.hgf.passes import Axes
-from sostruct.networks.hgf.trace import Trace
+from sostruct.networks.hgf.trace import Trace, named
 from sostruct.networks.hgf.unrolled import Program, Record, last_of, trajectory_of
 from sostruct.numerics import Numbers, double_precision
 
@@ -129,20 +129,12 @@ class Runner:
     def trace(self, inputs: Any, time_steps: Any) -> Trace:
         """See `HGF.trace`."""
         kept, sound, evidence = self._differentiable(passes.traced, inputs, time_steps)
-        names, _ = self._columns
+        return named(self.columns, kept, sound, evidence)
 
-        def named(numbers: Any) -> dict[str, Array]:
-            return {name: numbers[..., column] for column, name in enumerate(names) if name}
-
-        return Trace(
-            named(kept.beliefs["mean"]),
-            named(kept.beliefs["precision"]),
-            named(kept.expected_mean),
-            named(kept.expected_precision),
-            kept.surprise,
-            sound,
-            evidence,
-        )
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of a trajectory's columns, "" in padding."""
+        return tuple(self._columns[0])
 
     def _differentiable(self, compiled: Any, inputs: Any, time_steps: Any) -> Any:
         """A pass from where the beliefs stand whose parameters or data may be traced, in the caller's precision."""
@@ -152,7 +144,7 @@ class Runner:
         context: AbstractContextManager[object] = nullcontext()
         complete = False
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((inputs, time_steps))):
-            values, elapsed = passes.traced_series(self.inputs, inputs, time_steps)
+            values, elapsed = passes.traced_series(self.reader.variables, inputs, time_steps)
         else:
             series = self.read(inputs, time_steps)
             values, elapsed = series.values, series.time_steps
@@ -165,7 +157,7 @@ class Runner:
 
     def read(self, inputs: Any, time_steps: Any) -> Series:
         """Checked data."""
-        series = read_series(self.inputs, inputs, time_steps, self._kinds)
+        series = read_series(self.reader, inputs, time_steps)
         if series.time_steps is not None and not self.traced:
             passes.check_time(self.packing, self.packed.wiring.parameters)
         return series
@@ -224,8 +216,10 @@ class Runner:
             return placed
 
     @cached_property
-    def _kinds(self) -> dict[str, AbstractInput]:
-        return {name: cast(AbstractInput, KINDS[self.topology.node(name).kind]) for name in self.inputs}
+    def reader(self) -> Reader:
+        """Reads the data."""
+        kinds = {name: cast(AbstractInput, KINDS[self.topology.node(name).kind]) for name in self.inputs}
+        return Reader.of(self.inputs, kinds)
 
     @cached_property
     def _columns(self) -> tuple[list[str], NDArray[np.intp]]:
@@ -236,15 +230,15 @@ class Runner:
         number = {name: column for column, name in enumerate(names)}
         return names, np.array([number[name] for name in self.nodes], np.intp)
 
-    def _detail(self, start: BeliefState, series: Series) -> tuple[Any, Any]:
+    def _detail(self, start: BeliefState, series: Series) -> tuple[Any, Any, Any]:
         axes = passes.axes_of(start, series.values, series.time_steps)
         if self.drawn is not None:
             complete = _complete(series)
             program, done = self._recorded(self.drawn, series, start, axes, hold=True, complete=complete, detail=True)
             kept = trajectory_of(program, done.rows)
-            return kept.marginal, kept.entropy
+            return kept.marginal, kept.entropy, kept.spread
         with double_precision(self.double):
-            found: tuple[Any, Any] = passes.detail(self.arrays[0], start, series.values, series.time_steps, axes)
+            found: tuple[Any, Any, Any] = passes.detail(self.arrays[0], start, series.values, series.time_steps, axes)
         return found
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from sostruct.networks.hgf.blueprint import Link, Place
+from sostruct.networks.hgf.blueprint import Blueprint, Link, Place
 from sostruct.networks.hgf.couplings import Real
-from sostruct.networks.hgf.evidence import Upward, of_input, one_after_another, pass_on
+from sostruct.networks.hgf.evidence import Candidates, Upward, of_input, one_after_another, pass_on
 from sostruct.networks.hgf.kinds import KINDS
-from sostruct.networks.hgf.kinds.base import AbstractInput, Observation
+from sostruct.networks.hgf.kinds.base import AbstractInput, AbstractVariable
 from sostruct.networks.hgf.updates import Prediction
+from sostruct.networks.hgf.variables.groups import Group, tabulated
+
+_T = TypeVar("_T")
 
 
 class Score(NamedTuple):
@@ -25,11 +27,15 @@ class Score(NamedTuple):
         joint: of all inputs together.
         marginal: of every input by itself; empty unless wanted.
         entropy: its expectation; empty unless wanted.
+        spread: variance of the linear predictor of every input; empty unless wanted.
+        sound: of inputs that are parts of variables, whether those are distributions, by slot.
     """
 
     joint: Real
     marginal: tuple[Real, ...]
     entropy: tuple[Real, ...]
+    spread: tuple[Real, ...]
+    sound: dict[int, Array]
 
 
 class Seen(NamedTuple):
@@ -42,7 +48,7 @@ class Seen(NamedTuple):
 
 
 def score(
-    places: Sequence[Place],
+    drawn: Blueprint,
     nodes: Mapping[int, Prediction],
     slopes: Mapping[tuple[int, int], Real],
     inputs: Sequence[Seen],
@@ -52,20 +58,23 @@ def score(
     """Surprises of one step.
 
     Args:
-        places: the nodes, inputs first, children before parents.
+        drawn: the graph.
         nodes: their predictions, by slot.
         slopes: of every value coupling, by row and column of its strength, at the prediction of the parent.
         inputs: in the order of their slots.
         covariance: of the inputs' linear predictors, where they must be assimilated one after another.
         detail: whether single inputs are wanted.
     """
-    zero = jnp.zeros_like(inputs[0].value)
+    places, zero = drawn.places, jnp.zeros_like(inputs[0].value)
     spread: dict[int, Real] = {}
     for place in reversed(places):
         inherited = (
             slopes[link.row, link.column] ** 2 * spread[link.other] for link in place.parents if not link.volatility
         )
         spread[place.slot] = sum(inherited, zero if place.observed else nodes[place.slot].conditional)
+    if covariance is not None:
+        spread |= {slot: covariance[slot, slot] for slot in range(drawn.inputs)}
+    whole, sound = _whole(drawn, nodes, inputs, spread)
     joint = zero
     marginals, entropies = [], []
     below: dict[int, Upward] = {}
@@ -81,20 +90,46 @@ def score(
             continue
         kind, seen = _input(place), inputs[slot]
         if detail or not kind.gaussian:
-            variance = spread[slot] if covariance is None else covariance[slot, slot]
-            marginal = kind.observation(nodes[slot], seen.linear, variance, seen.value)
-            marginals.append(-seen.counts * marginal.log_density)
-            entropies.append(seen.counts * marginal.entropy)
-            alone = Upward(zero, zero, marginal.log_density)
+            log_density, entropy = whole[slot] if slot in whole else _alone(kind, nodes[slot], seen, spread[slot])
+            marginals.append(-seen.counts * log_density)
+            entropies.append(seen.counts * entropy)
+            alone = Upward(zero, zero, log_density)
         if kind.gaussian:
             alone = of_input(kind.observation(nodes[slot], seen.linear, zero, seen.value))
         below[slot] = Upward(*(seen.counts * part for part in alone))
         joint = joint - below[slot].log_density
     if covariance is not None:
-        observed = [place for place in places if place.observed]
-        kinds = [_input(place) for place in observed]
-        joint = _joint(kinds, [nodes[place.slot] for place in observed], inputs, covariance)
-    return Score(joint, tuple(marginals) if detail else (), tuple(entropies) if detail else ())
+        joint = _joint(drawn, nodes, inputs, covariance)
+    if not detail:
+        return Score(joint, (), (), (), sound)
+    return Score(joint, tuple(marginals), tuple(entropies), tuple(spread[slot] for slot in range(drawn.inputs)), sound)
+
+
+def _alone(kind: AbstractInput, prediction: Prediction, seen: Seen, variance: Real) -> tuple[Real, Real]:
+    marginal = kind.observation(prediction, seen.linear, variance, seen.value)
+    return marginal.log_density, marginal.entropy
+
+
+def _whole(
+    drawn: Blueprint, nodes: Mapping[int, Prediction], inputs: Sequence[Seen], spread: Mapping[int, Real]
+) -> tuple[dict[int, tuple[Real, Real]], dict[int, Array]]:
+    """Log density and entropy of variables, shared out among their parts, and whether they are distributions."""
+    shares, sound = {}, {}
+    for name, group in drawn.variables:
+        slots, place = group.parts, {slot: position for position, slot in enumerate(group.parts)}
+        kind = KINDS[name]
+        assert isinstance(kind, AbstractVariable)
+        second = tuple(tuple(place[slot] for slot in row) for row in group.second)
+        local = Group(tuple(range(len(slots))), tuple(place[slot] for slot in group.first), second)
+        value, _, linear = _stacked([inputs[slot] for slot in slots])
+        variance = jnp.stack([spread[slot] for slot in slots])
+        prediction = _stacked([nodes[slot]._replace(inner={}) for slot in slots])
+        parts = tabulated([local], len(slots), max(1, len(group.first)))
+        found = kind.density(parts, prediction, linear, variance, value)
+        for slot, position in place.items():
+            shares[slot] = found.log_density[position], found.entropy[position]
+            sound[slot] = found.sound[position]
+    return shares, sound
 
 
 def _input(place: Place) -> AbstractInput:
@@ -109,21 +144,23 @@ def _seen_from(link: Link, slopes: Mapping[tuple[int, int], Real], below: Mappin
     return slope**2 * below[link.other].precision, slope * below[link.other].error
 
 
-def _joint(
-    kinds: Sequence[AbstractInput], predictions: Sequence[Prediction], inputs: Sequence[Seen], covariance: Array
-) -> Real:
+def _joint(drawn: Blueprint, nodes: Mapping[int, Prediction], inputs: Sequence[Seen], covariance: Array) -> Real:
     """Joint surprise of correlated inputs; kinds in the order of their names, Gaussian ones first."""
-    all: Prediction = jax.tree.map(lambda *parts: jnp.stack(parts), *(one._replace(inner={}) for one in predictions))
-    value, counts, linear = (jnp.stack(parts) for parts in zip(*inputs, strict=True))
-
-    def density(kind: AbstractInput, number: Array, mean: Array, variance: Array) -> Observation:
-        own: Prediction = jax.tree.map(lambda part: part[number], all)
-        return kind.observation(own, mean, variance, value[number])
-
-    densities: list[tuple[Array, Any]] = [
-        (jnp.asarray([own.name == kind.name for own in kinds]), partial(density, kind))
+    kinds = [_input(place) for place in drawn.places if place.observed]
+    all = _stacked([nodes[slot]._replace(inner={}) for slot in range(drawn.inputs)])
+    value, counts, linear = _stacked(inputs)
+    groups = [group for _, group in drawn.variables]
+    parts = tabulated(groups, drawn.inputs, max([1, *(len(group.first) for group in groups)])) if groups else None
+    candidates = [
+        Candidates(jnp.asarray([own.name == kind.name for own in kinds]), kind, all)
         for kind in sorted(
             {kind.name: kind for kind in kinds}.values(), key=lambda kind: (not kind.gaussian, kind.name)
         )
     ]
-    return -one_after_another(linear, covariance, densities, counts > 0.0)
+    return -one_after_another(linear, covariance, candidates, value, counts > 0.0, parts)
+
+
+def _stacked(parts: Sequence[_T]) -> _T:
+    """Scalars of several nodes as arrays."""
+    stacked: _T = jax.tree.map(lambda *own: jnp.stack(own), *parts)
+    return stacked

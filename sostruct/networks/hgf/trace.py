@@ -7,11 +7,14 @@ a belief broke down, `sound` is false and everything after it is meaningless.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import Any, final
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
+
+from sostruct.networks.hgf.filtering import Trajectory
 
 QUANTITIES = ("mean", "precision", "expected_mean", "expected_precision")
 """What a trace knows of every node: the posterior, and the prediction before it."""
@@ -38,3 +41,27 @@ class Trace(eqx.Module):
     surprise: Float[Array, " time"]
     sound: Bool[Array, ""]
     log_evidence: Float[Array, ""]
+
+
+def named(names: Sequence[str], kept: Trajectory, sound: Array, evidence: Array) -> Trace:
+    """What a pass recorded, by node name.
+
+    Args:
+        names: of the columns of what it recorded, "" in padding.
+        kept: what it recorded.
+        sound: whether all beliefs were valid.
+        evidence: the log evidence.
+    """
+
+    def by_name(numbers: Any) -> dict[str, Array]:
+        return {name: numbers[..., column] for column, name in enumerate(names) if name}
+
+    return Trace(
+        by_name(kept.beliefs["mean"]),
+        by_name(kept.beliefs["precision"]),
+        by_name(kept.expected_mean),
+        by_name(kept.expected_precision),
+        jnp.asarray(kept.surprise),
+        sound,
+        evidence,
+    )

@@ -79,7 +79,7 @@ def record(
             _PRECISION: tuple(1.0 / own for own in step.variance),
             _SURPRISE: (step.score.joint,),
         }
-        tables |= {_MARGINAL: step.score.marginal, _ENTROPY: step.score.entropy}
+        tables |= {_MARGINAL: step.score.marginal, _ENTROPY: step.score.entropy, _SPREAD: step.score.spread}
         return tuple(jnp.stack([number for name in group for number in tables[name]]) for group in _groups(program))
 
     (_, covariance, tally, _), kept = _scan(program, network, inputs, time_steps, rows)
@@ -135,7 +135,7 @@ def _and_not(sound: Array, broken: Array) -> Array:
 
 
 _MEAN, _PRECISION, _SURPRISE = "expected mean", "expected precision", "surprise"
-_MARGINAL, _ENTROPY = "marginal", "entropy"
+_MARGINAL, _ENTROPY, _SPREAD = "marginal", "entropy", "spread"
 _ROW = 8
 """Numbers in a row: XLA puts up to so many together inside the loop's own arithmetic, others by copies."""
 
@@ -144,7 +144,7 @@ def _widths(program: Program) -> dict[str, int]:
     """Columns of every table that a record holds."""
     places, inputs = len(program.drawn.places), program.drawn.inputs if program.detail else 0
     widths = dict.fromkeys((*program.names, _MEAN, _PRECISION), places) | {_SURPRISE: 1}
-    return widths | dict.fromkeys((_MARGINAL, _ENTROPY), inputs) if inputs else widths
+    return widths | dict.fromkeys((_MARGINAL, _ENTROPY, _SPREAD), inputs) if inputs else widths
 
 
 def _groups(program: Program) -> list[list[str]]:
@@ -177,6 +177,7 @@ def trajectory_of(program: Program, rows: tuple[Numbers, ...]) -> Trajectory:
         tables[_SURPRISE][..., 0],
         tables.get(_MARGINAL, none),
         tables.get(_ENTROPY, none),
+        tables.get(_SPREAD, none),
     )
 
 

@@ -19,6 +19,8 @@ from sostruct.graph import AbstractEdit, EdgeKey, Topology, apply
 from sostruct.graph.packing import power_of_two
 from sostruct.networks.hgf import dense
 from sostruct.networks.hgf.components import Component, Floats, Sketch, components, sketch
+from sostruct.networks.hgf.kinds import KINDS
+from sostruct.networks.hgf.kinds.base import AbstractVariable
 from sostruct.networks.hgf.layout import INPUT_COPARENTS, VOLATILITY
 from sostruct.networks.hgf.packed import Observations
 from sostruct.numerics import Numbers, double_precision
@@ -228,6 +230,10 @@ def unsuitable(network: HGF) -> str | None:
     for edge in network.topology.edges:
         if edge.function != "identity":
             return f"the edge {edge} has the function {edge.function!r}"
+    for name in network.inputs:
+        kind = network.topology.node(name).kind
+        if isinstance(KINDS[kind], AbstractVariable):
+            return f"the density of an input of the kind {kind!r}, {name!r}, is not that of its component"
     return None
 
 

@@ -95,12 +95,13 @@ def made(
         return np.stack([*found, np.full(shape, 999.0)] if padded else found, -1)
 
     marginal, entropy = rng.normal(1, 0.3, (2, *values.shape))
+    spread = np.full(values.shape, 0.1)
     passes: list[int] = []
 
     def detail() -> tuple[Any, Any]:
         passes.append(1)
-        wide = tuple(np.concatenate([part, np.full((*shape, 2), 999.0)], -1) for part in (marginal, entropy))
-        return wide if padded else (marginal, entropy)
+        parts = marginal, entropy, spread
+        return tuple(np.concatenate([part, np.full((*shape, 2), 999.0)], -1) for part in parts) if padded else parts
 
     quantities = ("mean", "precision", "volatility_mean", "volatility_precision")
     recorded = Recorded(

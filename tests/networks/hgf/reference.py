@@ -17,6 +17,7 @@ from scipy.special import expit, wrightomega
 
 from tests.networks.hgf.reference_parts import BELIEF, Belief, Link, explicit, links
 from tests.networks.hgf.reference_scores import score
+from tests.networks.hgf.reference_variables import BINARY
 
 CAP = 1e10
 LARGEST_LOG_STEP = 0.4 * math.log(np.finfo(float).max)
@@ -70,7 +71,9 @@ class Filter:
         self.value_children = {name: [link for link in value if link.parent == name] for name in graph}
         self.volatility_parents = {name: [link for link in volatility if link.child == name] for name in graph}
         self.volatility_children = {name: [link for link in volatility if link.parent == name] for name in graph}
-        self.states = [name for name in self.order if self.kind[name] == "continuous" and name not in self.inputs]
+        latent = ("continuous", "average")
+        self.states = [name for name in self.order if self.kind[name] in latent and name not in self.inputs]
+        self.growth = {name: np.float64(graph.nodes[name].get("growth", 0.0)) for name in graph}
         self.belief = {name: Belief(p["mean"], p["precision"]) for name, p in self.parameters.items()}
         self.held = dict.fromkeys(self.order, 0)
         self.correlated = self.joint and any(len(self.uncertain_parents(name)) > 1 for name in self.inputs)
@@ -83,7 +86,7 @@ class Filter:
 
     def observes(self, name: str) -> bool:
         """Whether the node reads its parents off at one moment: time does not pass into it."""
-        return name in self.inputs or self.kind[name] == "binary"
+        return name in self.inputs or self.kind[name] in BINARY
 
     def weight(self, link: Link) -> float:
         return link.strength * (1.0 if self.observes(link.child) else self.dt)
@@ -112,7 +115,10 @@ class Filter:
         )
         if self.kind[name] == "constant":
             b.expected_mean, b.expected_precision, b.mean, b.precision = 1.0, math.inf, 1.0, 1.0
-        elif self.kind[name] == "binary":
+        elif self.kind[name] == "average":
+            b.expected_mean, b.expected_precision, b.conditional_precision = b.mean, b.precision, b.precision
+            b.carried, b.added = 1.0 / b.precision, 0.0
+        elif self.kind[name] in BINARY:
             b.expected_mean = min(max(float(expit(linear)), 1e-6), 1.0 - 1e-6)
             b.expected_precision = b.expected_mean * (1.0 - b.expected_mean)
         elif name in self.inputs:
@@ -133,6 +139,8 @@ class Filter:
             b.expected_precision = 1.0 / variance
 
     def decay(self, name: str) -> float:
+        if self.kind[name] == "average":
+            return 1.0
         return float(self.parameters[name]["autoconnection"] ** self.dt)
 
     # Observations and errors
@@ -142,7 +150,7 @@ class Filter:
         b.mean, b.precision, b.news = b.expected_mean, b.expected_precision, not math.isnan(u)
         if b.news:
             b.mean = u
-            b.precision = b.precision if self.kind[name] == "binary" else self.parameters[name]["precision"]
+            b.precision = b.precision if self.kind[name] in BINARY else self.parameters[name]["precision"]
             self.errors(name)
 
     def errors(self, name: str) -> None:
@@ -167,7 +175,7 @@ class Filter:
         """(q, r) of a child as this parent sees it."""
         b = self.belief[link.child]
         q = r = b.expected_precision
-        if self.kind[link.child] == "binary":
+        if self.kind[link.child] in BINARY:
             r = 1.0
         elif self.relaxed and not self.observes(link.child):
             y = b.precision - b.expected_precision
@@ -193,7 +201,7 @@ class Filter:
             else:
                 q = self.gain(link)[0]
                 total += q * (self.weight(link) * link.slope(x)) ** 2
-            if self.kind[link.child] != "binary":
+            if self.kind[link.child] not in BINARY:
                 total -= q * self.weight(link) * link.curvature(x) * child.value_error
         return total
 
@@ -226,7 +234,7 @@ class Filter:
         P, A = self.prior_covariance(), self.loadings(seen)
         noise = np.array([1.0 / self.belief[name].expected_precision for name in seen])
         errors = np.array([self.belief[name].value_error for name in seen])
-        binary = np.array([self.kind[name] == "binary" for name in seen], dtype=bool)
+        binary = np.array([self.kind[name] in BINARY for name in seen], dtype=bool)
         errors = np.where(binary, errors * noise, errors)
         AP = A @ P
         S = AP @ A.T + np.diag(noise)
@@ -342,6 +350,8 @@ class Filter:
             return
         rule = getattr(self, self.update) if self.volatility_children[name] else self.standard
         mean, precision = rule(name)
+        if self.kind[name] == "average":
+            precision = b.expected_precision + self.growth[name] * (precision - b.expected_precision)
         if math.isfinite(mean) and math.isfinite(precision) and precision > 0.0:
             b.mean, b.precision = mean, min(precision, CAP)
             self.errors(name)
@@ -362,7 +372,11 @@ class Filter:
         self.covariance = self.covariance * np.outer(decays, decays)
         for name in self.order:
             self.predict(name)
-        joint, composite, first_level, excess = score(self, observed)
+        joint, composite, first_level, excess, unsound = score(self, observed)
+        for name in unsound:
+            self.held[name] += 1
+            if self.strict:
+                raise NoBeliefError(f"{name} at step {self.step}: expected statistics of no distribution")
         for name in self.order:
             if self.observes(name):
                 self.observe(name, observed.get(name, math.nan))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from sostruct.errors import DataError
-from sostruct.networks.hgf.inputs import Series, read_series
+from sostruct.networks.hgf.inputs import Reader, Series, read_series
 from sostruct.networks.hgf.kinds import KINDS
 
 U, B = KINDS["continuous"], KINDS["binary"]
@@ -19,7 +19,7 @@ DATES = pd.date_range("2020-01-31", periods=4, name="day")
 
 
 def read(data: Any, time_steps: Any = None, kinds: dict[str, Any] = ONE) -> Series:
-    return read_series(tuple(kinds), data, time_steps, kinds)
+    return read_series(Reader.of(tuple(kinds), kinds), data, time_steps)
 
 
 def frame() -> pd.DataFrame:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass, fields
-from typing import final
+from typing import TypeAlias, final
 
 import jax
 import jax.numpy as jnp
@@ -29,11 +29,27 @@ REAL = (-math.inf, math.inf)
 POSITIVE = (0.0, math.inf)
 
 
+Support: TypeAlias = tuple[float, float]
+"""An open interval; either end may be infinite."""
+
+
+def outward(support: Support, point: Real) -> Real:
+    """x of an unbounded coordinate z."""
+    lower, upper = support
+    if math.isinf(lower) and math.isinf(upper):
+        return point
+    if math.isinf(upper):
+        return lower + jnp.exp(point)
+    if math.isinf(lower):
+        return upper - jnp.exp(point)
+    return lower + (upper - lower) * jax.nn.sigmoid(point)
+
+
 class AbstractPrior(abc.ABC):
     """A prior density of one number."""
 
     @property
-    def support(self) -> tuple[float, float]:
+    def support(self) -> Support:
         """The open interval in which a value may lie."""
         return REAL
 
@@ -45,16 +61,14 @@ class AbstractPrior(abc.ABC):
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Array:
         """Draws."""
 
+    @property
+    @abc.abstractmethod
+    def center(self) -> float:
+        """The value at which the density of z is largest: where a fit starts."""
+
     def outward(self, point: Real) -> Real:
         """x of an unbounded coordinate z."""
-        lower, upper = self.support
-        if math.isinf(lower) and math.isinf(upper):
-            return point
-        if math.isinf(upper):
-            return lower + jnp.exp(point)
-        if math.isinf(lower):
-            return upper - jnp.exp(point)
-        return lower + (upper - lower) * jax.nn.sigmoid(point)
+        return outward(self.support, point)
 
     def inward(self, value: Real) -> Real:
         """z of a value inside the support."""
@@ -103,6 +117,11 @@ class Normal(AbstractPrior):
     def __post_init__(self) -> None:
         self._check("sd")
 
+    @property
+    def center(self) -> float:
+        """The mean."""
+        return self.mean
+
     def log_density(self, value: Real) -> Real:
         """See `AbstractPrior`."""
         return jax.scipy.stats.norm.logpdf(value, self.mean, self.sd)
@@ -124,9 +143,14 @@ class LogNormal(AbstractPrior):
         self._check("sd")
 
     @property
-    def support(self) -> tuple[float, float]:
+    def support(self) -> Support:
         """(0, inf)."""
         return POSITIVE
+
+    @property
+    def center(self) -> float:
+        """The median."""
+        return math.exp(self.mean)
 
     def log_density(self, value: Real) -> Real:
         """See `AbstractPrior`."""
@@ -154,9 +178,14 @@ class LogitNormal(AbstractPrior):
             self._refuse("upper", self.upper, f"is not above its lower, {self.lower!r}", "bounds in order")
 
     @property
-    def support(self) -> tuple[float, float]:
+    def support(self) -> Support:
         """(lower, upper)."""
         return self.lower, self.upper
+
+    @property
+    def center(self) -> float:
+        """The median."""
+        return self.lower + (self.upper - self.lower) / (1.0 + math.exp(-self.mean))
 
     def log_density(self, value: Real) -> Real:
         """See `AbstractPrior`."""
@@ -181,9 +210,14 @@ class Gamma(AbstractPrior):
         self._check("shape", "rate")
 
     @property
-    def support(self) -> tuple[float, float]:
+    def support(self) -> Support:
         """(0, inf)."""
         return POSITIVE
+
+    @property
+    def center(self) -> float:
+        """The mean, the mode of log x."""
+        return self.shape / self.rate
 
     def log_density(self, value: Real) -> Real:
         """See `AbstractPrior`."""
@@ -206,9 +240,14 @@ class Beta(AbstractPrior):
         self._check("a", "b")
 
     @property
-    def support(self) -> tuple[float, float]:
+    def support(self) -> Support:
         """(0, 1)."""
         return 0.0, 1.0
+
+    @property
+    def center(self) -> float:
+        """The mean, the mode of logit x."""
+        return self.a / (self.a + self.b)
 
     def log_density(self, value: Real) -> Real:
         """See `AbstractPrior`."""
@@ -233,9 +272,14 @@ class Uniform(AbstractPrior):
             self._refuse("upper", self.upper, f"is not above its lower, {self.lower!r}", "bounds in order")
 
     @property
-    def support(self) -> tuple[float, float]:
+    def support(self) -> Support:
         """(lower, upper)."""
         return self.lower, self.upper
+
+    @property
+    def center(self) -> float:
+        """The midpoint."""
+        return 0.5 * (self.lower + self.upper)
 
     def log_density(self, value: Real) -> Real:
         """See `AbstractPrior`."""

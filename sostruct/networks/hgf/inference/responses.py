@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeAlias, final
 
 import jax
@@ -69,9 +69,23 @@ class AbstractResponse(abc.ABC):
     ) -> Float[Array, " time"]:
         """Responses drawn from the model."""
 
+    @property
+    def positive(self) -> frozenset[str]:
+        """Its parameters that must be greater than zero."""
+        return frozenset()
+
     def nodes(self) -> tuple[str, ...]:
         """The nodes it reads, which a network must have."""
         return ()
+
+    @property
+    def identity(self) -> Hashable:
+        """What its mathematics depends on beside the values of its parameters: equal ones share compiled code."""
+        model: Any = self
+        if not is_dataclass(model):
+            return self
+        own = tuple((one.name, getattr(self, one.name)) for one in fields(model) if one.name not in self.parameters)
+        return type(self), own
 
     def refusal(self, responses: NDArray[np.float64]) -> str | None:
         """Why one of `responses` (no NaN among them) cannot be a response, as "... is not ...", or None."""
@@ -230,6 +244,11 @@ class GaussianResponse(AbstractResponse):
         """Its sd, intercept and slope."""
         return {"sd": self.sd, "intercept": self.intercept, "slope": self.slope}
 
+    @property
+    def positive(self) -> frozenset[str]:
+        """The sd."""
+        return frozenset({"sd"})
+
     def _mean(self, trace: Trace, values: Values) -> Array:
         belief: Array = getattr(trace, self.quantity)[self.node]
         mean: Array = values["intercept"] + values["slope"] * belief
@@ -274,6 +293,11 @@ class CustomResponse(AbstractResponse):
     def parameters(self) -> Mapping[str, Number]:
         """As given."""
         return self.given
+
+    @property
+    def identity(self) -> Hashable:
+        """The functions."""
+        return type(self), self.density, self.draw
 
     def log_density(
         self, responses: Float[Array, " time"], trace: Trace, inputs: Float[Array, "time input"], values: Values

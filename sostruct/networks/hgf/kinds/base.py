@@ -13,7 +13,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from sostruct.networks.hgf.couplings import Real
 from sostruct.networks.hgf.updates.base import AbstractChildren, Options, Prediction
+from sostruct.networks.hgf.variables.groups import Group, Parts
 from sostruct.numerics import Numbers
 
 
@@ -82,6 +83,20 @@ class Observation(NamedTuple):
     entropy: Real
 
 
+class Scored(NamedTuple):
+    """Densities of observed variables, shared out among their parts [input].
+
+    Attributes:
+        log_density: log of the predictive density or probability of the whole variable, nats; sums over its parts.
+        entropy: expected surprise of the same prediction, nats; likewise.
+        sound: whether what is expected of the variable is a distribution at all, the same at all its parts.
+    """
+
+    log_density: Real
+    entropy: Real
+    sound: Real
+
+
 class AbstractKind(abc.ABC):
     """Mathematics of one kind of node: an `AbstractLatent`, an `AbstractInput`, or both.
 
@@ -141,9 +156,11 @@ class AbstractInput(AbstractKind):
 
     Attributes:
         gaussian: whether its predictive density is Gaussian in its linear predictor.
+        noisy: whether it has a noise that volatility parents can set.
     """
 
     gaussian: ClassVar[bool] = True
+    noisy: ClassVar[bool] = True
 
     @abc.abstractmethod
     def predict_input(
@@ -173,6 +190,45 @@ class AbstractInput(AbstractKind):
     @abc.abstractmethod
     def refusal(self, values: NDArray[np.float64]) -> str | None:
         """Why one of `values` (no NaN among them) cannot be observed, as "... is not ...", or None."""
+
+
+class AbstractVariable(AbstractInput):
+    """A kind of input that has its density as a whole variable, of which its nodes are parts.
+
+    To their parents the parts are inputs by themselves: `observation` says how anything correlated with them moves
+    (`pull` and `shrink`), and leaves the density, which is 0 there, to `density`.
+
+    Attributes:
+        labeled: whether the column of data holds labels, of which every part is one.
+    """
+
+    labeled: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def columns(self, name: str, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """The columns of data of the variable with these parts; `labels` is ("",) where a node is all of it.
+
+        Raises:
+            GraphError: they make no variable.
+        """
+
+    @abc.abstractmethod
+    def group(self, positions: tuple[int, ...], labels: tuple[str, ...]) -> Group:
+        """The variable by the positions of its parts."""
+
+    @abc.abstractmethod
+    def spread(self, values: Any, labels: tuple[str, ...]) -> list[Any]:
+        """What the parts observe, each [...], of values [..., column] that numpy or JAX holds.
+
+        NaN in any column makes all of them NaN.
+        """
+
+    @abc.abstractmethod
+    def density(self, parts: Parts, prediction: Prediction, mean: Real, variance: Real, value: Real) -> Scored:
+        """Predictive densities of variables whose parts have independent Gaussian linear predictors [input].
+
+        Every result is finite at inputs of any kind, so that those of other kinds can be masked.
+        """
 
 
 _kinds: dict[str, AbstractKind] = {}

@@ -40,6 +40,7 @@ class Binary(AbstractInput):
 
     name: ClassVar[str] = "binary"
     gaussian: ClassVar[bool] = False
+    noisy: ClassVar[bool] = False
 
     def initial(self, parameters: Mapping[str, Numbers]) -> dict[str, Numbers | float]:
         """An even chance."""
@@ -54,12 +55,9 @@ class Binary(AbstractInput):
     def predict_input(
         self, parameters: Mapping[str, Real], state: Mapping[str, Real], drive: Drive, clock: Clock, options: Options
     ) -> Prediction:
-        """The chance of a 1; `variance` is 1 / s, so that the "precision" reported is s, as in the literature."""
+        """See `chance_of`."""
         del parameters, state, clock, options
-        chance = jnp.clip(jax.nn.sigmoid(drive.value), _CLIP, 1.0 - _CLIP)
-        variance = 1.0 / (chance * (1.0 - chance))
-        none = zeros(chance)
-        return Prediction(chance, variance, variance, variance, none, none, none + 1.0, none, {})
+        return chance_of(drive.value)
 
     def observe(
         self,
@@ -79,25 +77,48 @@ class Binary(AbstractInput):
         return ValueMessage(1.0 / prediction.variance, error, zeros(error))
 
     def observation(self, prediction: Prediction, mean: Real, variance: Real, value: Real) -> Observation:
-        """Bernoulli with P(1) = E[sigmoid(eta)]; the pull and shrink of the moment-matched Gaussian of eta."""
+        """See `bernoulli`."""
         del prediction
-        safe = jnp.maximum(variance, np.finfo(variance.dtype).eps)
-        nodes = jnp.asarray(_NODES, safe.dtype)
-        weights = jnp.asarray(_WEIGHTS, safe.dtype)
-        deviation = jnp.sqrt(safe)[..., None] * nodes
-        log_odds = jnp.where(value > 0.5, 1.0, -1.0)[..., None] * (mean[..., None] + deviation)
-        likelihood = weights * jax.nn.sigmoid(log_odds)
-        chance = jnp.sum(likelihood, -1)
-        shift = jnp.sum(likelihood * deviation, -1) / chance
-        tilted = jnp.sum(likelihood * deviation**2, -1) / chance - shift**2
-        other = 1.0 - chance
-        entropy = -chance * jnp.log(chance) - other * jnp.log(jnp.maximum(other, np.finfo(other.dtype).tiny))
-        return Observation(jnp.log(chance), shift / safe, (safe - tilted) / safe**2, entropy)
+        return bernoulli(mean, variance, value)
 
     def refusal(self, values: NDArray[np.float64]) -> str | None:
         """Outcomes are 0 or 1."""
         bad = values[(values != 0.0) & (values != 1.0)]
         return f"{bad[0]} is not 0 or 1" if bad.size else None
+
+
+def chance_of(log_odds: Real) -> Prediction:
+    """The chance of a 1; `variance` is 1 / s, so that the "precision" reported is s, as in the literature."""
+    chance = jnp.clip(jax.nn.sigmoid(log_odds), _CLIP, 1.0 - _CLIP)
+    variance = 1.0 / (chance * (1.0 - chance))
+    none = zeros(chance)
+    return Prediction(chance, variance, variance, variance, none, none, none + 1.0, none, {})
+
+
+def bernoulli(mean: Real, variance: Real, value: Real) -> Observation:
+    """Bernoulli with P(1) = E[sigmoid(eta)]; the pull and shrink of the moment-matched Gaussian of eta."""
+    safe = jnp.maximum(variance, np.finfo(variance.dtype).eps)
+    weights, deviation = _quadrature(safe)
+    log_odds = jnp.where(value > 0.5, 1.0, -1.0)[..., None] * (mean[..., None] + deviation)
+    likelihood = weights * jax.nn.sigmoid(log_odds)
+    chance = jnp.sum(likelihood, -1)
+    shift = jnp.sum(likelihood * deviation, -1) / chance
+    tilted = jnp.sum(likelihood * deviation**2, -1) / chance - shift**2
+    other = 1.0 - chance
+    entropy = -chance * jnp.log(chance) - other * jnp.log(jnp.maximum(other, np.finfo(other.dtype).tiny))
+    return Observation(jnp.log(chance), shift / safe, (safe - tilted) / safe**2, entropy)
+
+
+def expected_chance(mean: Real, variance: Real) -> Real:
+    """E[sigmoid(eta)] for a Gaussian eta."""
+    weights, deviation = _quadrature(jnp.maximum(variance, np.finfo(variance.dtype).eps))
+    return jnp.sum(weights * jax.nn.sigmoid(mean[..., None] + deviation), -1)
+
+
+def _quadrature(variance: Real) -> tuple[Real, Real]:
+    """Weights and deviations [..., node] of a Gaussian."""
+    nodes, weights = jnp.asarray(_NODES, variance.dtype), jnp.asarray(_WEIGHTS, variance.dtype)
+    return weights, jnp.sqrt(variance)[..., None] * nodes
 
 
 register(Binary())
