@@ -20,7 +20,7 @@ from sostruct.tasks.mixture import DriftingMixture
 from sostruct.tasks.nonlinear import Nonlinear
 from sostruct.tasks.reader import Table
 from sostruct.tasks.regimes import Regime, RegimeSwitch
-from sostruct.tasks.series import Nile, OilPrice, Sunspots
+from sostruct.tasks.series import ExchangeRate, Nile, OilPrice, Sunspots
 from sostruct.tasks.structural import StructuralVAR
 from sostruct.tasks.switch import SwitchingVAR
 from sostruct.tasks.truth import Link, check_truth, read_truth, truth_graph
@@ -45,6 +45,7 @@ all_tasks: Mapping[str, type[AbstractTask]] = MappingProxyType(
         "nile": Nile,
         "sunspots": Sunspots,
         "oil_price": OilPrice,
+        "exchange_rate": ExchangeRate,
     }
 )
 """Every task that loads with nothing but a seed, by name; the contract tests run over all of them."""
@@ -55,6 +56,7 @@ __all__ = [
     "ConfoundedVAR",
     "CoupledMaps",
     "DriftingMixture",
+    "ExchangeRate",
     "GappedVAR",
     "HiddenStructure",
     "Link",

@@ -1,4 +1,4 @@
-"""Bundled real series for belief networks: one with a break, one with a cycle, one with restless times.
+"""Bundled real series for belief networks: one with a break, one with a cycle, two with restless times.
 
 Design note. Each is a classic whose structure has been argued about for decades, so a graph that grows on it can be
 compared with what the literature fits. The last rows are held out: a score on them is a forecast.
@@ -128,6 +128,44 @@ class OilPrice(AbstractTask):
             "100 log of the daily spot price of crude oil (WTI), by trading day to January 2019.",
             "United States Energy Information Administration through Federal Reserve Economic Data, series DCOILWTICO, "
             "compiled by Kevin Sheppard for arch; public domain.",
+        )
+
+
+@final
+@dataclass(frozen=True)
+class ExchangeRate(AbstractTask):
+    """Dollars per British pound by day, 1981 and 1982: 502 trading days on which the pound fell from 2.38 to 1.62.
+
+    A row is a trading day, whatever days lie between it and the one before.
+
+    Args:
+        heldout: number of rows at the end that are held out.
+
+    Raises:
+        ConfigError: fewer than 10 rows are left, or heldout is not a whole number of at least 0.
+    """
+
+    heldout: int = 100
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heldout", _checked("the exchange rate", self.heldout, 502))
+
+    def load(self, seed: int = 0) -> Task:
+        """The series; the seed changes nothing.
+
+        Raises:
+            ConfigError: the seed is not a whole number of at least 0.
+        """
+        rates = _file("pound.csv").set_index("observation_date")["DEXUSUK"].dropna()
+        days = pd.DatetimeIndex(pd.to_datetime(rates.index, format="%Y-%m-%d"), name="day")
+        return _task(
+            "exchange_rate",
+            pd.DataFrame({"rate": rates.to_numpy()}, index=days),
+            self.heldout,
+            seed,
+            "Dollars per British pound by trading day, 1981 and 1982.",
+            "Board of Governors of the Federal Reserve System, release H.10, through Federal Reserve Economic Data, "
+            "series DEXUSUK; public domain.",
         )
 
 

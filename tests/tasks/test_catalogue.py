@@ -27,7 +27,7 @@ GAPPED = {"gaps"}
 """Tasks of which values are missing."""
 WITHIN = {"structural_var", "confounded"}
 """Tasks with effects within a step."""
-SIMULATED = sorted(set(all_tasks) - {"us_macro", "nile", "sunspots", "oil_price", "mixture"} - BELIEFS)
+SIMULATED = sorted(set(all_tasks) - {"us_macro", "nile", "sunspots", "oil_price", "exchange_rate", "mixture"} - BELIEFS)
 """Simulators of lagged systems; those of belief graphs and of mixtures have tests of their own."""
 
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from sostruct.errors import ConfigError
-from sostruct.tasks import Nile, OilPrice, Sunspots, Task
+from sostruct.tasks import ExchangeRate, Nile, OilPrice, Sunspots, Task
 
 from .refusals import refused
 
-FILES = {"nile.csv": "Nile", "sunspots.csv": "Sunspots", "wti.csv": "OilPrice"}
+FILES = {"nile.csv": "Nile", "sunspots.csv": "Sunspots", "wti.csv": "OilPrice", "pound.csv": "ExchangeRate"}
 
 
 def whole(task: Task) -> pd.DataFrame:
@@ -68,7 +68,22 @@ def test_oil_is_restless_at_times() -> None:
     assert len(OilPrice().load().frame) == 8321 - 4000 - 2000
 
 
-@pytest.mark.parametrize("kind", [Nile, Sunspots, OilPrice])
+def test_the_pound_falls_by_a_third() -> None:
+    task = ExchangeRate().load()
+    frame = whole(task)
+    assert (len(task.frame), len(task.heldout)) == (402, 100)
+    assert frame.index.is_monotonic_increasing
+    assert set(frame.index.day_of_week) == set(range(5))
+    assert frame["rate"].iloc[[0, -1]].tolist() == [2.382, 1.618]
+    assert frame["rate"].idxmax() == pd.Timestamp("1981-01-21")
+    holidays = pd.to_datetime(["1981-07-03", "1981-12-25", "1982-07-05"])  # the first of them is none in this series
+    assert [day in frame.index for day in holidays] == [True, False, False]
+    steps = np.log(frame["rate"]).diff().dropna().abs()
+    assert steps.max() < 0.05
+    assert np.corrcoef(steps[1:], steps[:-1])[0, 1] > 0.0
+
+
+@pytest.mark.parametrize("kind", [Nile, Sunspots, OilPrice, ExchangeRate])
 def test_the_seed_changes_nothing_and_rows_can_be_kept(kind: type) -> None:
     pd.testing.assert_frame_equal(kind().load(0).frame, kind().load(7).frame)
     assert kind(heldout=0).load().heldout is None
