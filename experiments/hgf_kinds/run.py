@@ -196,7 +196,8 @@ def counted(drawn: np.ndarray, keep: float) -> np.ndarray:
 def filtered(levels: int, drawn: np.ndarray, volatility: float) -> np.ndarray:
     """Probabilities of the categorical filter; `volatility` is that of its log odds."""
     network = _networks(levels).with_parameters({f"x2={label}": {"tonic_volatility": volatility} for label in LABELS})
-    return network.filter(np.array(LABELS)[drawn]).probabilities("u").to_numpy()
+    stated = network.filter(np.array(LABELS)[drawn], strict=False).probabilities("u").to_numpy()
+    return np.maximum(stated, np.finfo(float).tiny)
 
 
 def _networks(levels: int, kept: dict[int, Any] = {}) -> Any:  # noqa: B006
@@ -325,8 +326,8 @@ def main() -> None:
         "minus that under the true probabilities, and the mean distance of stated probabilities from shares in ten "
         "bins.",
         markdown_table(summary(rows, "categories")),
-        "Series whose mean (and variance) is drawn anew every 100 steps; nu chosen on the first half. Where the noise of "
-        "a statistic grows with its level, as that of counts and durations does, a volatility parent takes it for "
+        "Series whose mean (and variance) is drawn anew every 100 steps; nu chosen on the first half. Where the noise "
+        "of a statistic grows with its level, as that of counts and durations does, a volatility parent takes it for "
         "change:",
         markdown_table(summary(rows, "moments")),
         versions_line(versions(("jax", "equinox", "numpy", "scipy"))),
