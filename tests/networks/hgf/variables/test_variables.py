@@ -357,3 +357,21 @@ def test_pictures() -> None:
     for drawn in (beliefs, network):
         draw_network(drawn)
     pyplot.close("all")
+
+
+class TestOtherCapacities:
+    def test_networks_of_one_population(self) -> None:
+        one, frame = mixed()
+        other = one.edited([RemoveEdge("volatility", "x2=up", "volatility")], key=KEY)
+        for alone, together in zip((one, other), ss.filter_population([one, other], frame), strict=True):
+            np.testing.assert_allclose(together.surprise, alone.filter(frame).surprise, rtol=1e-11)
+            np.testing.assert_allclose(together.probabilities("choice"), alone.filter(frame).probabilities("choice"))
+
+    def test_a_network_without_variables_in_a_capacity_with_them(self) -> None:
+        plain = ss.HGF(ss.bare_hgf(["level", "outcome"], binary=["outcome"]), schedule="packed")
+        network, frame = mixed()
+        wide = plain.at_capacity(network.packed.capacity)
+        assert wide.packed.wiring.tables.parts is not None
+        assert plain.packed.wiring.tables.parts is None
+        data = frame[["level", "outcome"]]
+        np.testing.assert_allclose(wide.filter(data).surprise, plain.filter(data).surprise, rtol=1e-11)
