@@ -37,7 +37,7 @@ class Prediction(NamedTuple):
         gain: Omega ph, the share of that in the variance (effective precision).
         volatility_parents: how many nodes set log_step, at least 1.
         decay: factor that takes a deviation from one step to the next (autoconnection).
-        inner: predictions of levels inside the node, by name.
+        inner: what its own kind takes from here to the posterior: predictions of levels inside the node, shares.
     """
 
     mean: Real

@@ -10,12 +10,14 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.special import expit
 
 import sostruct as ss
 from sostruct.errors import BeliefError, ConfigError, DataError, GraphError
 from sostruct.graph import AddEdge, AddNode, Edge, RemoveEdge
 from sostruct.growth.counterfactual import evaluate
+from sostruct.networks.hgf.variables.reported import divergence
 from sostruct.networks.hgf.workbench import unsuitable
 from sostruct.numerics import double_precision
 
@@ -375,3 +377,11 @@ class TestOtherCapacities:
         assert plain.packed.wiring.tables.parts is None
         data = frame[["level", "outcome"]]
         np.testing.assert_allclose(wide.filter(data).surprise, plain.filter(data).surprise, rtol=1e-11)
+
+
+def test_the_divergence_of_two_beta_distributions() -> None:
+    """By Gauss-Legendre quadrature of p log(p / q)."""
+    points, weights = np.polynomial.legendre.leggauss(400)
+    x, after, before = 0.5 * (points + 1.0), np.array([3.0, 2.0]), np.array([2.5, 4.0])
+    p, q = (stats.beta(*own).pdf(x) for own in (after, before))
+    assert float(divergence(after, before)) == pytest.approx(0.5 * weights @ (p * np.log(p / q)), rel=1e-6)
