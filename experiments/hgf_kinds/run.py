@@ -111,8 +111,10 @@ def conjugate() -> list[Row]:
     return rows
 
 
-def pyhgf_beliefs(graph: nx.MultiDiGraph, inputs: list[str], data: np.ndarray) -> Mapping[str, np.ndarray]:
-    """What pyhgf believes, under our names."""
+def pyhgf_beliefs(
+    graph: nx.MultiDiGraph, inputs: list[str], data: np.ndarray
+) -> tuple[Mapping[str, np.ndarray], Mapping[str, str]]:
+    """What pyhgf believes, under our names, and the versions that ran."""
     nodes = [{"id": name, **attributes} for name, attributes in graph.nodes(data=True)]
     edges = [{"source": source, "target": target, **own} for source, target, own in graph.edges(data=True)]
     with tempfile.TemporaryDirectory() as folder:
@@ -129,8 +131,9 @@ def pyhgf_beliefs(graph: nx.MultiDiGraph, inputs: list[str], data: np.ndarray) -
         (place / "job.json").write_text(json.dumps(job), encoding="utf-8")
         command = [str(PYHGF), str(PROGRAM), str(place / "job.json"), str(place / "answer.json")]
         subprocess.run(command, check=True, capture_output=True, env=child_environment())
+        answer = json.loads((place / "answer.json").read_text("utf-8"))
         with np.load(place / "beliefs.npz", allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files}, answer["versions"]
 
 
 def published() -> list[Row]:
@@ -157,14 +160,15 @@ def published() -> list[Row]:
         other = nx.MultiDiGraph(graph)
         for node in other:
             other.nodes[node]["kind"] = plain.get(other.nodes[node]["kind"], other.nodes[node]["kind"])
-        theirs = pyhgf_beliefs(other, list(network.inputs), found.series.values)
+        theirs, own = pyhgf_beliefs(other, list(network.inputs), found.series.values)
         off = [
             largest(found.frame(quantity)[node].to_numpy(), theirs[f"{node}/{quantity}"])
             for node in network.nodes
             for quantity in ("mean", "precision", "expected_mean", "expected_precision")
             if node not in network.inputs
         ]
-        rows.append({"network": name, "states": len(off) // 4, "largest relative difference of beliefs": max(off)})
+        row = {"network": name, "states": len(off) // 4, "largest relative difference of beliefs": max(off)}
+        rows.append(row | {"pyhgf": own["pyhgf"]})
     return rows
 
 
@@ -293,7 +297,11 @@ def summary(rows: list[Row], part: str) -> list[Row]:
 
 def shown(rows: list[Row]) -> list[Row]:
     """Numbers as text."""
-    return [{key: f"{value:.3g}" if isinstance(value, float) else value for key, value in row.items()} for row in rows]
+    digits = {key: 6 if "evidence" in key or "closed" in key else 3 for key in rows[0]}
+    return [
+        {key: f"{value:.{digits[key]}g}" if isinstance(value, float) else value for key, value in row.items()}
+        for row in rows
+    ]
 
 
 def main() -> None:
