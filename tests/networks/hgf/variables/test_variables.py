@@ -385,3 +385,29 @@ def test_the_divergence_of_two_beta_distributions() -> None:
     x, after, before = 0.5 * (points + 1.0), np.array([3.0, 2.0]), np.array([2.5, 4.0])
     p, q = (stats.beta(*own).pdf(x) for own in (after, before))
     assert float(divergence(after, before)) == pytest.approx(0.5 * weights @ (p * np.log(p / q)), rel=1e-6)
+
+
+def test_random_growth_takes_what_a_part_can_have() -> None:
+    """Labels have no noise for a volatility parent to set, statistics have."""
+    network, _ = mixed()
+    targets = {(one.edit.edge.target, one.edit.edge.coupling) for seed in range(40) for one in _drawn(network, seed)}
+    onto = {name: {coupling for target, coupling in targets if target == name} for name in network.inputs}
+    assert onto["choice=left"] == onto["outcome"] == {"value"}
+    assert onto["count"] == onto["east,north=east"] == {"value", "volatility"}
+
+
+def _drawn(network: ss.HGF, seed: int) -> Any:
+    return network.draw(key=jax.random.key(seed))
+
+
+@pytest.mark.slow
+def test_fits_of_labels_over_subjects() -> None:
+    """Of unequal length, one of them with gaps: each as if it were fitted alone."""
+    network = ss.HGF(ss.categorical_hgf(LABELS, 2))
+    one, other = choices(60), choices(60, missing=False)[:40]
+    priors = {"x2=left": {"tonic_volatility": ss.priors.Normal(-3.0, 1.0)}}
+    found = network.fit({"ann": one, "ben": other}, priors=priors, starts=2)
+    alone = network.fit(one, priors=priors, starts=2)
+    assert found.converged.all()
+    first, only = np.ravel(found.parameters)[0], np.ravel(alone.parameters)[0]
+    assert first == pytest.approx(only, abs=1e-4)
