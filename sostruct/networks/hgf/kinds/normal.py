@@ -32,7 +32,8 @@ class Normal(AbstractStatistic):
     of Mathys and Weber 2020, whose base measure this is: uniform over mean and precision). The prior is one while S is
     positive definite: at the start that is for the nodes to say (their default, 0 and 1, is), and later it stays so
     where all statistics move by the same share of their errors, as they do with equal parameters and volatility
-    parents in common. Where it is not, pivots of S are raised to a rounding error in the density.
+    parents in common (until nu is so near 0 that one observation replaces all before it, and S is singular to
+    rounding). Where it is not, pivots of S are raised to a rounding error in the density.
 
     Reference: C. Mathys and L. Weber, "Hierarchical Gaussian filtering of sufficient statistic time series for active
     inference", IWAI 2020.

@@ -205,3 +205,21 @@ def test_nu_is_the_ratio_of_error_to_step_without_the_observation_itself() -> No
     ]
     np.testing.assert_allclose(sum(ratios) / 2.0 - 1.0, beliefs.pseudo_count("u")["u"], rtol=1e-9)
     assert beliefs.pseudo_count("u")["u"].std() > 0.1
+
+
+def test_a_shared_volatility_parent_keeps_the_expected_covariance_one() -> None:
+    """All statistics move by one share of their errors, so that expected moments stay those of a mixture."""
+    rng = np.random.default_rng(5)
+    x = 1.5 * rng.standard_t(3.0, size=(200, 2))
+    graph = ss.exponential_family_hgf("normal", ["a", "b"], levels=2, nu=5.0)
+    network = ss.HGF(graph, update="unbounded", schedule="packed")
+    beliefs = network.filter(x)
+    mean, expected = beliefs.frame("mean"), beliefs.frame("expected_mean")
+    shares = np.stack(
+        [
+            (mean[f"x1={label}"] - expected[f"x1={label}"]) / (mean[f"a,b={label}"] - expected[f"a,b={label}"])
+            for label in ("a", "b", "a*a", "a*b", "b*b")
+        ]
+    )
+    np.testing.assert_allclose(shares, np.tile(shares[:1], (5, 1)), rtol=1e-6)
+    assert shares[0].std() > 0.01
