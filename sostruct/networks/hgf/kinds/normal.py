@@ -30,10 +30,10 @@ class Normal(AbstractStatistic):
     xi_x worth nu observations, n = nu + d degrees of freedom and scale (nu S)^-1, where S = xi_xx - xi_x xi_x'. So x
     is predicted by Student's t with nu + 1 degrees of freedom, location xi_x and scale matrix S (in one dimension: eq.
     of Mathys and Weber 2020, whose base measure this is: uniform over mean and precision). The prior is one while S is
-    positive definite: at the start that is for its states to say (those of `exponential_family_hgf` do), and later it stays so
-    where all statistics move by the same share of their errors, as they do with equal parameters and volatility
-    parents in common (until nu is so near 0 that one observation replaces all before it, and S is singular to
-    rounding). Where it is not, pivots of S are raised to a rounding error in the density.
+    positive definite: at the start that is for its states to say (those of `exponential_family_hgf` do), and later it
+    stays so where all statistics move by the same share of their errors, as they do with equal parameters and
+    volatility parents in common (until nu is so near 0 that one observation replaces all before it, and S is singular
+    to rounding). Where it is not, pivots of S are raised to a rounding error in the density.
 
     Reference: C. Mathys and L. Weber, "Hierarchical Gaussian filtering of sufficient statistic time series for active
     inference", IWAI 2020.
