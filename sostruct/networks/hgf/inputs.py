@@ -102,8 +102,7 @@ def read_series(reader: Reader, data: Any, time_steps: Any) -> Series:
             or not one that its input can observe, timestamps are out of order, or a time step is not positive.
     """
     subjects: tuple[Any, ...] | None
-    if isinstance(data, pd.DataFrame | pd.Series) and data.index.nlevels == 2 and data.index.names[0] == "subject":
-        data = {subject: one.droplevel(0) for subject, one in data.groupby(level=0, sort=False)}
+    data = by_subject(data)
     if isinstance(data, Mapping):
         values, index, subjects = _panel(reader, data)
     else:
@@ -113,6 +112,13 @@ def read_series(reader: Reader, data: Any, time_steps: Any) -> Series:
     elapsed = None if time_steps is None else read_time_steps(time_steps, values.shape[:-1], subjects)
     values.flags.writeable = False
     return Series(values, elapsed, index, subjects)
+
+
+def by_subject(data: Any) -> Any:
+    """A frame or column whose index is (subject, time) as a dict of subject -> its own; anything else as it is."""
+    if isinstance(data, pd.DataFrame | pd.Series) and data.index.nlevels == 2 and data.index.names[0] == "subject":
+        return {subject: one.droplevel(0) for subject, one in data.groupby(level=0, sort=False)}
+    return data
 
 
 def read_time_steps(

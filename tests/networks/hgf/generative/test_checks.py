@@ -205,7 +205,10 @@ def test_a_fit_is_checked_by_draws_from_its_posterior() -> None:
     found = agents(2.0)
     model = UnitSquareSigmoid("u")
     priors = {"x2": {"tonic_volatility": ss.priors.Normal(-2.0, 1.0)}}
-    fit = BINARY.fit(found.seen[:2], found.actions[:2], priors, model, starts=2)
+    fit = BINARY.fit(found.frame.loc[:1], found.responses.loc[:1], priors, model, starts=2)
+    assert fit.subjects == (0, 1)
+    alone = BINARY.fit(found.seen[:2], found.actions[:2], priors, model, starts=2)
+    np.testing.assert_allclose(fit.values, alone.values, rtol=1e-9)
     networks, values = drawn_from(fit, 400, KEY, 1)
     volatility = [dict(one.topology.node("x2").parameters)["tonic_volatility"] for one in networks]
     sd = fit.sd.iloc[1]
