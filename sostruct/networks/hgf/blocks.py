@@ -54,6 +54,7 @@ from sostruct.networks.hgf.layout import (
     NO_DISTRIBUTION,
     TANGLED,
     VOLATILITY,
+    Down,
     Outcome,
     Wiring,
     admitted,
@@ -65,26 +66,6 @@ _Beliefs = dict[str, Array]
 
 _ROW = 8
 """Columns of one table: XLA puts rows of up to so many together inside the loop's own arithmetic, others by copies."""
-
-
-class Down(NamedTuple):
-    """The predictions of a step.
-
-    Attributes:
-        merged: every slot's.
-        inputs: of the input slots, as each kind of input would make them.
-        latents: of the other slots, likewise.
-        slopes: [slot, degree] g' at the parents' predictions.
-        linear: linear predictors of the inputs.
-        explained: variance of every node's value parents, for joint assimilation.
-    """
-
-    merged: Prediction
-    inputs: list[Prediction]
-    latents: list[Prediction]
-    slopes: Array
-    linear: Array
-    explained: Array
 
 
 class _Block(NamedTuple):

@@ -17,12 +17,12 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 from sostruct.errors import ConfigError
-from sostruct.networks.hgf.blocks import Down, PackedSchedule
+from sostruct.networks.hgf.blocks import PackedSchedule
 from sostruct.networks.hgf.filtering import BeliefState, Tally, marked
 from sostruct.networks.hgf.generative.environments import AbstractEnvironment
 from sostruct.networks.hgf.inference.responses import AbstractResponse, Values
 from sostruct.networks.hgf.kinds.base import Clock
-from sostruct.networks.hgf.layout import Wiring
+from sostruct.networks.hgf.layout import Down, Wiring
 from sostruct.networks.hgf.trace import QUANTITIES, Trace
 from sostruct.networks.hgf.variables.names import Variable
 from sostruct.networks.hgf.variables.reading import spread
