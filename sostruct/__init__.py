@@ -37,7 +37,11 @@ if TYPE_CHECKING:
     from sostruct.loops import native_loops
     from sostruct.networks.hgf.builders import bare_hgf, binary_hgf, continuous_hgf
     from sostruct.networks.hgf.couplings import register_function
+    from sostruct.networks.hgf.generative.checks import predictive_check
+    from sostruct.networks.hgf.generative.environments import AbstractEnvironment, Bandit, Outcome, ReversalLearning
+    from sostruct.networks.hgf.generative.simulation import simulate
     from sostruct.networks.hgf.inference import priors, responses
+    from sostruct.networks.hgf.inference.arms import ArmSoftmax
     from sostruct.networks.hgf.inference.result import Fit
     from sostruct.networks.hgf.inference.selection import compare_models
     from sostruct.networks.hgf.network import HGF
@@ -51,6 +55,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _WHERE = {
+    "AbstractEnvironment": "sostruct.networks.hgf.generative.environments",
+    "ArmSoftmax": "sostruct.networks.hgf.inference.arms",
+    "Bandit": "sostruct.networks.hgf.generative.environments",
     "BeliefError": "sostruct.errors",
     "CausalDiscovery": "sostruct.discovery.estimator",
     "ConfigError": "sostruct.errors",
@@ -67,6 +74,8 @@ _WHERE = {
     "Mixture": "sostruct.clusters.result",
     "MixtureLearning": "sostruct.clusters.estimator",
     "MixtureNetwork": "sostruct.networks.mixture.network",
+    "Outcome": "sostruct.networks.hgf.generative.environments",
+    "ReversalLearning": "sostruct.networks.hgf.generative.environments",
     "Run": "sostruct.control.run",
     "RunError": "sostruct.errors",
     "SostructError": "sostruct.errors",
@@ -91,11 +100,13 @@ _WHERE = {
     "learn_structure": "sostruct.structure.estimator",
     "load": "sostruct.app.loading",
     "native_loops": "sostruct.loops",
+    "predictive_check": "sostruct.networks.hgf.generative.checks",
     "priors": "sostruct.networks.hgf.inference",
     "read_graph": "sostruct.graph",
     "register_function": "sostruct.networks.hgf.couplings",
     "responses": "sostruct.networks.hgf.inference",
     "run": "sostruct.control.run",
+    "simulate": "sostruct.networks.hgf.generative.simulation",
     "stability": "sostruct.discovery.stability",
     "stream": "sostruct.control.run",
     "write_graph": "sostruct.graph",
@@ -106,6 +117,9 @@ _MODULES = frozenset({"priors", "responses"})
 
 __all__ = [
     "HGF",
+    "AbstractEnvironment",
+    "ArmSoftmax",
+    "Bandit",
     "BeliefError",
     "CausalDiscovery",
     "ConfigError",
@@ -121,6 +135,8 @@ __all__ = [
     "Mixture",
     "MixtureLearning",
     "MixtureNetwork",
+    "Outcome",
+    "ReversalLearning",
     "Run",
     "RunError",
     "SostructError",
@@ -146,11 +162,13 @@ __all__ = [
     "learn_structure",
     "load",
     "native_loops",
+    "predictive_check",
     "priors",
     "read_graph",
     "register_function",
     "responses",
     "run",
+    "simulate",
     "stability",
     "stream",
     "write_graph",

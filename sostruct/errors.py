@@ -27,7 +27,7 @@ class RunError(SostructError):
 
 
 class BeliefError(SostructError):
-    """A filter that left the numbers a belief can have: its approximation broke down at some node and step."""
+    """A filter or a sample that left the numbers there are: it broke down at some node and step."""
 
 
 class DataWarning(UserWarning):

@@ -90,6 +90,17 @@ def test_belief_networks() -> None:
 
 
 @pytest.mark.slow
+def test_simulation() -> None:
+    """docs/simulation.md: every snippet runs, and says what the page says."""
+    found: dict[str, Any] = {}
+    exec(compile(code("simulation.md"), "simulation.md", "exec"), found)
+    assert found["group"].frame.shape == (400, 1)
+    assert len(found["agents"].table) == 20 * 60
+    assert found["check"].frame()["p"].min() > 0.01
+    assert (found["learned"].weights["learned"].abs() > 0.3).all()
+
+
+@pytest.mark.slow
 def test_structure_learning() -> None:
     """docs/structure.md, on two series with a volatility parent each."""
     task = HiddenStructure(inputs=2, steps=200, heldout=50, wrong=0.5).load(0)

@@ -54,6 +54,7 @@ from sostruct.networks.hgf.layout import (
     NO_DISTRIBUTION,
     TANGLED,
     VOLATILITY,
+    Down,
     Outcome,
     Wiring,
     admitted,
@@ -65,26 +66,6 @@ _Beliefs = dict[str, Array]
 
 _ROW = 8
 """Columns of one table: XLA puts rows of up to so many together inside the loop's own arithmetic, others by copies."""
-
-
-class _Down(NamedTuple):
-    """The predictions of a step.
-
-    Attributes:
-        merged: every slot's.
-        inputs: of the input slots, as each kind of input would make them.
-        latents: of the other slots, likewise.
-        slopes: [slot, degree] g' at the parents' predictions.
-        linear: linear predictors of the inputs.
-        explained: variance of every node's value parents, for joint assimilation.
-    """
-
-    merged: Prediction
-    inputs: list[Prediction]
-    latents: list[Prediction]
-    slopes: Array
-    linear: Array
-    explained: Array
 
 
 class _Block(NamedTuple):
@@ -181,7 +162,12 @@ class PackedSchedule:
             news: which inputs were observed [input slot].
             clock: time since the step before.
         """
-        down = self._predict(state, clock)
+        return self.observe(state, carried, self.predict(state, clock), value, news, clock)
+
+    def observe(
+        self, state: _Beliefs, carried: Array, down: Down, value: Array, news: Array, clock: Clock
+    ) -> tuple[_Beliefs, Array, Outcome]:
+        """What `step` does once the predictions `down` are made: what an agent does after it has acted on them."""
         value = jnp.where(news, value, down.merged.mean[: self.width])
         linear, replaces = None, self.entangled
         if self.correlated:
@@ -215,7 +201,8 @@ class PackedSchedule:
 
     # predictions
 
-    def _predict(self, state: _Beliefs, clock: Clock) -> _Down:
+    def predict(self, state: _Beliefs, clock: Clock) -> Down:
+        """The predictions of a step, from the beliefs before it."""
         parents, width, options = self.parents, self.width, self.options
         latent = (self.parameters, state, parents, self.kind, self.volatility_parents)
 
@@ -281,12 +268,12 @@ class PackedSchedule:
             bend = by_code(parents.function, [g.slope(point) for g in self.functions])
             weight = weights(parents.into_state, parents.into_input, clock)
             explained = jnp.sum((weight * bend) ** 2 * at(both.variance, parents.slot), -1)
-        return _Down(both, inputs, latents, slopes, linear, explained)
+        return Down(both, inputs, latents, slopes, linear, explained)
 
     # posteriors
 
     def _observed(
-        self, state: _Beliefs, down: _Down, value: Array, news: Array
+        self, state: _Beliefs, down: Down, value: Array, news: Array
     ) -> tuple[_Beliefs, ValueMessage, Observation, Array]:
         """Beliefs of the inputs, what they tell their value parents, their densities given them, what is invalid."""
         width = self.width
@@ -325,7 +312,7 @@ class PackedSchedule:
         self,
         state: _Beliefs,
         clock: Clock,
-        down: _Down,
+        down: Down,
         value: Array,
         news: Array,
         linear: LinearUpdate | None,
@@ -406,7 +393,7 @@ class PackedSchedule:
 
         return self._sweep(settle, start, up=True)
 
-    def _linear(self, state: _Beliefs, down: _Down, carried: Array, value: Array, news: Array) -> LinearUpdate:
+    def _linear(self, state: _Beliefs, down: Down, carried: Array, value: Array, news: Array) -> LinearUpdate:
         """The exact update of the latents that inputs see, their covariance included."""
         width, parents = self.width, self.parents
         _, message, _, _ = self._observed(state, down, value, news)
@@ -422,7 +409,7 @@ class PackedSchedule:
     # the score
 
     def _surprise(
-        self, clock: Clock, down: _Down, below: tuple[Array, Array], carried: Array, value: Array, news: Array
+        self, clock: Clock, down: Down, below: tuple[Array, Array], carried: Array, value: Array, news: Array
     ) -> tuple[Array, Array, Array, Array, Array | None]:
         """Joint surprise, and the surprise of every input by itself with its expectation where they are wanted.
 
@@ -449,14 +436,14 @@ class PackedSchedule:
             return joint, value[:0], value[:0], value[:0], sound
         return joint, -counts * marginal.log_density, counts * marginal.entropy, spread, sound
 
-    def _density(self, down: _Down, spread: Array, value: Array) -> Observation:
+    def _density(self, down: Down, spread: Array, value: Array) -> Observation:
         each = [
             kind.observation(prediction, down.linear, spread, value)
             for (_, kind), prediction in zip(self.input_kinds, down.inputs, strict=True)
         ]
         return by_kind(self.kind[: self.width], self.input_kinds, each)
 
-    def _densities(self, down: _Down, value: Array) -> list[Candidates]:
+    def _densities(self, down: Down, value: Array) -> list[Candidates]:
         """Per kind of input, Gaussian ones first."""
         kinds, of = zip(self.input_kinds, down.inputs, strict=True), self.kind[: self.width]
         found = [Candidates(of == code, kind, prediction._replace(inner={})) for (code, kind), prediction in kinds]
@@ -467,7 +454,7 @@ class PackedSchedule:
         kind_of = self.kind[: self.width]
         return sum((kind_of == code) * 1.0 for code, kind in self.input_kinds if kind.gaussian) + jnp.zeros(self.width)
 
-    def _spread(self, clock: Clock, down: _Down) -> Array:
+    def _spread(self, clock: Clock, down: Down) -> Array:
         """Variance of the linear predictors of the inputs, where no node has several uncertain value parents."""
         weight = weights(self.parents.into_state, self.parents.into_input, clock) * down.slopes
 
@@ -479,7 +466,7 @@ class PackedSchedule:
         spread = self._sweep(widen, jnp.zeros_like(down.merged.mean), up=False)
         return jnp.sum(weight[: self.width] ** 2 * at(spread, self.parents.slot[: self.width]), -1)
 
-    def _covariance(self, clock: Clock, down: _Down, carried: Array) -> Array:
+    def _covariance(self, clock: Clock, down: Down, carried: Array) -> Array:
         """Covariance of the linear predictors of the inputs."""
         width = self.width
         unit = jnp.eye(self.capacity.slots, width, dtype=down.linear.dtype)

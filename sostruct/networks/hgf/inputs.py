@@ -92,7 +92,8 @@ def read_series(reader: Reader, data: Any, time_steps: Any) -> Series:
         reader: knows the inputs.
         data: an array [time] (one column), [time, column] or [subject, time, column]; a DataFrame with these columns,
             in any order; a pandas Series (one column); or a dict of subject -> any of these, equally long. NaN is a
-            missing value. Integers and booleans become floats. A categorical variable's column holds its labels.
+            missing value. Integers and booleans become floats. A categorical variable's column holds its labels. An
+            index of two levels, the first of them named "subject", is several subjects as well.
         time_steps: elapsed time before each step, all positive: [time], [subject, time], or a dict of subject ->
             [time]; None where steps are equally long. Times in a frame's index are labels and not read for this.
 
@@ -101,15 +102,51 @@ def read_series(reader: Reader, data: Any, time_steps: Any) -> Series:
             or not one that its input can observe, timestamps are out of order, or a time step is not positive.
     """
     subjects: tuple[Any, ...] | None
+    data = by_subject(data)
     if isinstance(data, Mapping):
         values, index, subjects = _panel(reader, data)
     else:
         values, index = _one(reader, data, panel=True)
         subjects = tuple(range(len(values))) if values.ndim == 3 else None
     values = spread(reader.variables, values)
-    elapsed = None if time_steps is None else _elapsed(time_steps, values.shape[:-1], subjects)
+    elapsed = None if time_steps is None else read_time_steps(time_steps, values.shape[:-1], subjects)
     values.flags.writeable = False
     return Series(values, elapsed, index, subjects)
+
+
+def by_subject(data: Any) -> Any:
+    """A frame or column whose index is (subject, time) as a dict of subject -> its own; anything else as it is."""
+    if isinstance(data, pd.DataFrame | pd.Series) and data.index.nlevels == 2 and data.index.names[0] == "subject":
+        return {subject: one.droplevel(0) for subject, one in data.groupby(level=0, sort=False)}
+    return data
+
+
+def read_time_steps(
+    time_steps: Any, shape: tuple[int, ...], subjects: tuple[Any, ...] | None
+) -> NDArray[np.float64] | None:
+    """Elapsed times for series of a shape [time] or [subject, time], or None where all are 1; see `read_series`.
+
+    Raises:
+        DataError: they do not fit the series, or one is not positive.
+    """
+    if isinstance(time_steps, Mapping):
+        if subjects is None or set(time_steps) != set(subjects):
+            raise DataError(
+                f"Cannot read time_steps. This is because they are given for {listed(time_steps)} and the "
+                f"series for {'no subjects' if subjects is None else listed(subjects)}. "
+                f"Try one array for each subject, or one array for all."
+            )
+        rows = []
+        for subject in subjects:
+            with _of(f"subject {subject!r}"):
+                rows.append(_steps(time_steps[subject], shape[-1:]))
+        elapsed = np.stack(rows)
+    else:
+        elapsed = _steps(time_steps, shape)
+    if (elapsed == 1.0).all():
+        return None
+    elapsed.flags.writeable = False
+    return elapsed
 
 
 def _panel(reader: Reader, data: Mapping[Any, Any]) -> tuple[NDArray[np.float64], pd.Index, tuple[Any, ...]]:
@@ -285,28 +322,6 @@ def _check_values(
 
 def _refused(refusal: Callable[[NDArray[np.float64]], str | None], seen: NDArray[np.float64]) -> bool:
     return bool(np.isinf(seen).any()) or refusal(seen) is not None
-
-
-def _elapsed(time_steps: Any, shape: tuple[int, ...], subjects: tuple[Any, ...] | None) -> NDArray[np.float64] | None:
-    """Checked time steps, or None where all are 1."""
-    if isinstance(time_steps, Mapping):
-        if subjects is None or set(time_steps) != set(subjects):
-            raise DataError(
-                f"Cannot read time_steps. This is because they are given for {listed(time_steps)} and the "
-                f"series for {'no subjects' if subjects is None else listed(subjects)}. "
-                f"Try one array for each subject, or one array for all."
-            )
-        rows = []
-        for subject in subjects:
-            with _of(f"subject {subject!r}"):
-                rows.append(_steps(time_steps[subject], shape[-1:]))
-        elapsed = np.stack(rows)
-    else:
-        elapsed = _steps(time_steps, shape)
-    if (elapsed == 1.0).all():
-        return None
-    elapsed.flags.writeable = False
-    return elapsed
 
 
 def _steps(time_steps: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:

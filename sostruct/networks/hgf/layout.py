@@ -219,6 +219,26 @@ class Wiring(eqx.Module):
     options: Options = eqx.field(static=True)
 
 
+class Down(NamedTuple):
+    """The predictions of a step.
+
+    Attributes:
+        merged: every slot's.
+        inputs: of the input slots, as each kind of input would make them.
+        latents: of the other slots, likewise.
+        slopes: [slot, degree] g' at the parents' predictions.
+        linear: linear predictors of the inputs.
+        explained: variance of every node's value parents, for joint assimilation.
+    """
+
+    merged: Prediction
+    inputs: list[Prediction]
+    latents: list[Prediction]
+    slopes: Array
+    linear: Array
+    explained: Array
+
+
 class Outcome(NamedTuple):
     """What a step reports.
 

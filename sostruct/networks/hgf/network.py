@@ -27,8 +27,10 @@ from sostruct.networks.hgf.admission import check_choice, check_graph, read_inpu
 from sostruct.networks.hgf.beliefs import Beliefs
 from sostruct.networks.hgf.blueprint import Blueprint, blueprint
 from sostruct.networks.hgf.filtering import BeliefState
+from sostruct.networks.hgf.generative import sampling
 from sostruct.networks.hgf.inference.result import Fit
 from sostruct.networks.hgf.layout import packing
+from sostruct.networks.hgf.learning import weights
 from sostruct.networks.hgf.moving import assigned, differing, given, moved, replaced
 from sostruct.networks.hgf.packed import Observations, PackedHGF, fresh, initial
 from sostruct.networks.hgf.runner import Runner
@@ -299,6 +301,9 @@ class HGF(AbstractNetwork):
             time_steps=time_steps,
             key=key,
         )
+
+    sample = _plain(sampling.sample)
+    learn_weights = _plain(weights.learn_weights)
 
     def with_parameters(self, values: Mapping[str | EdgeName, Mapping[str, Any]]) -> HGF:
         """The same network with other parameters; traceable.

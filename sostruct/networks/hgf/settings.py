@@ -30,7 +30,7 @@ def settings(topology: Topology, values: Mapping[Any, Mapping[str, Any]]) -> lis
             known = [name for name, _ in topology.node(place).parameters]
             what = f"parameters of {place!r}"
         else:
-            at, known = _edge(topology, place), ["strength"]
+            at, known = edge_of(topology, place), ["strength"]
             what = f"parameters of the edge {topology.edge(at)}"
         for name, value in own.items():
             if name not in known:
@@ -42,8 +42,12 @@ def settings(topology: Topology, values: Mapping[Any, Mapping[str, Any]]) -> lis
     return found
 
 
-def _edge(topology: Topology, place: Any) -> EdgeKey:
-    """The key of the one edge that a name fits."""
+def edge_of(topology: Topology, place: Any) -> EdgeKey:
+    """The key of the one edge that a name fits.
+
+    Raises:
+        GraphError: there is none, or several.
+    """
     parts = tuple(place) if isinstance(place, tuple | list) else ()
     if not 2 <= len(parts) <= 4 or parts[0] not in topology or parts[1] not in topology:
         raise GraphError(

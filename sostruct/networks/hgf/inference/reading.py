@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sostruct.errors import DataError
 from sostruct.networks.hgf.inference.objective import Subject
 from sostruct.networks.hgf.inference.responses import AbstractResponse
-from sostruct.networks.hgf.inputs import Series
+from sostruct.networks.hgf.inputs import Series, by_subject
 from sostruct.networks.hgf.runner import Runner
 from sostruct.tasks.base import listed
 
@@ -108,13 +108,15 @@ def read_panel(
         runner: of the network.
         inputs: as in `HGF.filter`; members of a dict may differ in length.
         time_steps: as in `HGF.filter`.
-        responses: [time], [subject, time], or a dict of subject -> [time]; NaN where missing; None.
+        responses: [time], [subject, time], a dict of subject -> [time], or a column with the index (subject, time); NaN
+            where missing; None.
         response: which knows what a response can be.
 
     Raises:
         DataError: see `HGF.filter`; or responses are not as long as inputs, are not what the model explains, or a
             subject has nothing to be explained.
     """
+    inputs, responses = by_subject(inputs), by_subject(responses)
     if isinstance(inputs, Mapping) and _ragged(inputs):
         panel = _padded(runner, inputs, time_steps)
     else:

@@ -13,7 +13,7 @@ from typing import ClassVar, final
 import jax.numpy as jnp
 
 from sostruct.networks.hgf.couplings import Real
-from sostruct.networks.hgf.kinds.base import AbstractLatent, Clock, Drive, register, zeros
+from sostruct.networks.hgf.kinds.base import AbstractLatent, Clock, Drive, Noise, register, zeros
 from sostruct.networks.hgf.updates.base import MAXIMUM_PRECISION, AbstractChildren, Options, Prediction
 from sostruct.numerics import Numbers
 
@@ -69,6 +69,19 @@ class Average(AbstractLatent):
         mean, precision = options.update.posterior(state["mean"], prediction, children, options)
         kept = state["precision"] + prediction.inner["growth"] * (precision - state["precision"])
         return {"mean": mean, "precision": jnp.minimum(kept, MAXIMUM_PRECISION)}
+
+    def generate(
+        self,
+        parameters: Mapping[str, Real],
+        values: Mapping[str, Real],
+        drive: Drive,
+        clock: Clock,
+        noise: Noise,
+        observed: bool,
+    ) -> dict[str, Real]:
+        """It stands still."""
+        del parameters, drive, clock, noise, observed
+        return {"mean": values["mean"]}
 
 
 register(Average())

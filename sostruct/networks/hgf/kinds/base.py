@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.networks.hgf.couplings import Real
-from sostruct.networks.hgf.updates.base import AbstractChildren, Options, Prediction
+from sostruct.networks.hgf.updates.base import AbstractChildren, Options, Prediction, largest_exponent
 from sostruct.networks.hgf.variables.groups import Group, Parts
 from sostruct.numerics import Numbers
 
@@ -51,6 +51,20 @@ class Clock(NamedTuple):
 
     dt: Real
     regular: bool
+
+
+class Noise(NamedTuple):
+    """Independent draws for one step of every node; see `AbstractKind.generate`.
+
+    Attributes:
+        normal: N(0, 1).
+        inner: N(0, 1), for a level inside the node.
+        uniform: between 0 and 1: the same draw as `normal`, by its rank.
+    """
+
+    normal: Real
+    inner: Real
+    uniform: Real
 
 
 class ValueMessage(NamedTuple):
@@ -115,6 +129,27 @@ class AbstractKind(abc.ABC):
     @abc.abstractmethod
     def held(self, state: Mapping[str, Real], prediction: Prediction) -> dict[str, Real]:
         """Beliefs after a step without news: the prediction."""
+
+    @abc.abstractmethod
+    def generate(
+        self,
+        parameters: Mapping[str, Real],
+        values: Mapping[str, Real],
+        drive: Drive,
+        clock: Clock,
+        noise: Noise,
+        observed: bool,
+    ) -> dict[str, Real]:
+        """One step of the process whose filter this is.
+
+        Args:
+            values: before the step, each under the name of the belief about it: "mean", and those of levels inside.
+            drive: from the values that the parents have in this step, which have no variance.
+            observed: whether the node is an input, and so is drawn as its parents' sum seen through noise.
+
+        Returns:
+            the values after the step; one that is not finite says that the process has diverged.
+        """
 
 
 class AbstractLatent(AbstractKind):
@@ -224,6 +259,18 @@ class AbstractVariable(AbstractInput):
         """
 
     @abc.abstractmethod
+    def gather(self, values: Any, labels: tuple[str, ...]) -> list[Any]:
+        """The columns of data, each [...], of what the parts observe [..., part]: `spread` the other way."""
+
+    @abc.abstractmethod
+    def drawn(self, parts: Parts, expected: Real, noise: Noise) -> Real:
+        """What the parts of every variable observe, drawn from what is expected of them [input].
+
+        `expected` is what `generate` made of the parts one by one. A part of a variable that is no distribution is not
+        finite.
+        """
+
+    @abc.abstractmethod
     def density(self, parts: Parts, prediction: Prediction, mean: Real, variance: Real, value: Real) -> Scored:
         """Predictive densities of variables whose parts have independent Gaussian linear predictors [input].
 
@@ -256,6 +303,11 @@ def latent_message(prediction: Prediction, mean: Real, precision: Real, options:
     news = precision - 1.0 / prediction.variance
     share = 1.0 / (1.0 + news * prediction.conditional)
     return ValueMessage(news * share, precision * share * error, news * share * error)
+
+
+def spread(log_variance: Real) -> Real:
+    """The standard deviation of a draw; infinite where the variance leaves the numbers that a filter works with."""
+    return jnp.where(log_variance < largest_exponent(log_variance.dtype), jnp.exp(0.5 * log_variance), jnp.inf)
 
 
 def zeros(like: Real) -> Real:

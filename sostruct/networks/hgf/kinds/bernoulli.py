@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.networks.hgf.couplings import Real
-from sostruct.networks.hgf.kinds.base import Scored, register
+from sostruct.networks.hgf.kinds.base import Noise, Scored, register
 from sostruct.networks.hgf.kinds.statistic import AbstractSingle
 from sostruct.networks.hgf.updates.base import Prediction
 from sostruct.networks.hgf.variables.groups import Parts
@@ -33,6 +33,12 @@ class Bernoulli(AbstractSingle):
         one, other = jnp.log(chance), jnp.log1p(-chance)
         log_density = jnp.where(value > 0.5, one, other)
         return Scored(log_density, -chance * one - (1.0 - chance) * other, (mean >= 0.0) & (mean <= 1.0))
+
+    def drawn(self, parts: Parts, expected: Real, noise: Noise) -> Real:
+        """1 with probability xi."""
+        del parts
+        sound = (expected >= 0.0) & (expected <= 1.0)
+        return jnp.where(sound, (noise.uniform < expected).astype(expected.dtype), jnp.nan)
 
     def refusal(self, values: NDArray[np.float64]) -> str | None:
         """Outcomes are 0 or 1."""

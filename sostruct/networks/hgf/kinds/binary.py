@@ -15,6 +15,7 @@ from sostruct.networks.hgf.kinds.base import (
     AbstractInput,
     Clock,
     Drive,
+    Noise,
     Observation,
     ValueMessage,
     gaussian_held,
@@ -85,6 +86,19 @@ class Binary(AbstractInput):
         """Outcomes are 0 or 1."""
         bad = values[(values != 0.0) & (values != 1.0)]
         return f"{bad[0]} is not 0 or 1" if bad.size else None
+
+    def generate(
+        self,
+        parameters: Mapping[str, Real],
+        values: Mapping[str, Real],
+        drive: Drive,
+        clock: Clock,
+        noise: Noise,
+        observed: bool,
+    ) -> dict[str, Real]:
+        """1 with probability sigmoid(sum_b w g(x_b))."""
+        del parameters, values, clock, observed
+        return {"mean": (noise.uniform < jax.nn.sigmoid(drive.value)).astype(drive.value.dtype)}
 
 
 def chance_of(log_odds: Real) -> Prediction:

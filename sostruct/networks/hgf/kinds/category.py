@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from sostruct.networks.hgf.kinds.base import (
     AbstractVariable,
     Clock,
     Drive,
+    Noise,
     Observation,
     Scored,
     ValueMessage,
@@ -115,6 +117,31 @@ class Category(AbstractVariable):
     def spread(self, values: Any, labels: tuple[str, ...]) -> list[Any]:
         """1 at the label that is observed, 0 at the others; `values` are its `keys`."""
         return [(values[..., 0] == key) + 0.0 * values[..., 0] for key in keys(labels)]
+
+    def generate(
+        self,
+        parameters: Mapping[str, Real],
+        values: Mapping[str, Real],
+        drive: Drive,
+        clock: Clock,
+        noise: Noise,
+        observed: bool,
+    ) -> dict[str, Real]:
+        """Its chance; what is observed of it is drawn for whole variables."""
+        del parameters, values, clock, noise, observed
+        return {"mean": jax.nn.sigmoid(drive.value)}
+
+    def gather(self, values: Any, labels: tuple[str, ...]) -> list[Any]:
+        """The number that stands for the label that is observed."""
+        numbers = np.asarray(keys(labels))[np.argmax(np.nan_to_num(np.asarray(values)), -1)]
+        return [np.where(np.isnan(values).any(-1), np.nan, numbers)]
+
+    def drawn(self, parts: Parts, expected: Real, noise: Noise) -> Real:
+        """1 at one label of each variable, with the chance of its share, and 0 at the others (Gumbel, 1954)."""
+        leader = jnp.asarray(parts.leader)
+        score = jnp.log(expected) - jnp.log(-jnp.log(noise.uniform))
+        rivals = jnp.where(leader[:, None] == leader[None, :], score[None, :], -jnp.inf)
+        return (score >= jnp.max(rivals, -1)).astype(expected.dtype)
 
     def density(self, parts: Parts, prediction: Prediction, mean: Real, variance: Real, value: Real) -> Scored:
         """log P of the label that is observed, at its part; -P_k log P_k."""

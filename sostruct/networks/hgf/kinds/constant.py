@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from sostruct.networks.hgf.couplings import Real
-from sostruct.networks.hgf.kinds.base import AbstractLatent, Clock, Drive, register, zeros
+from sostruct.networks.hgf.kinds.base import AbstractLatent, Clock, Drive, Noise, register, zeros
 from sostruct.networks.hgf.updates.base import AbstractChildren, Options, Prediction
 from sostruct.numerics import Numbers
 
@@ -54,6 +54,19 @@ class Constant(AbstractLatent):
         """Nothing is learnt about a constant."""
         del prediction, children, options
         return {"mean": state["mean"], "precision": state["precision"]}
+
+    def generate(
+        self,
+        parameters: Mapping[str, Real],
+        values: Mapping[str, Real],
+        drive: Drive,
+        clock: Clock,
+        noise: Noise,
+        observed: bool,
+    ) -> dict[str, Real]:
+        """1."""
+        del parameters, values, clock, noise, observed
+        return {"mean": zeros(drive.value) + 1.0}
 
 
 register(Constant())

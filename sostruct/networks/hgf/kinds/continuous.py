@@ -20,10 +20,12 @@ from sostruct.networks.hgf.kinds.base import (
     AbstractLatent,
     Clock,
     Drive,
+    Noise,
     Observation,
     ValueMessage,
     gaussian_held,
     register,
+    spread,
     zeros,
 )
 from sostruct.networks.hgf.updates.base import (
@@ -105,6 +107,20 @@ class Continuous(AbstractLatent, AbstractInput):
         """Any finite number can be observed."""
         return finite_refusal(values)
 
+    def generate(
+        self,
+        parameters: Mapping[str, Real],
+        values: Mapping[str, Real],
+        drive: Drive,
+        clock: Clock,
+        noise: Noise,
+        observed: bool,
+    ) -> dict[str, Real]:
+        """See `wandered`, and of an input `emitted`."""
+        if observed:
+            return {"mean": emitted(parameters, drive, noise.normal)}
+        return {"mean": wandered(parameters, values["mean"], drive, clock, noise.normal)}
+
 
 def drift(parameters: Mapping[str, Real], mean: Real, value: Real, clock: Clock, prefix: str = "") -> Real:
     """Mean of a Gaussian random walk: mh = lam m + dt (rho + sum_b w g(mh_b)), lam^dt where steps are irregular."""
@@ -177,6 +193,22 @@ def seen_through_noise(parameters: Mapping[str, Real], drive: Drive) -> Predicti
         decay=zeros(step),
         inner={},
     )
+
+
+def wandered(
+    parameters: Mapping[str, Real], before: Real, drive: Drive, clock: Clock, noise: Real, prefix: str = ""
+) -> Real:
+    """x = lam x' + dt (rho + sum_b w g(x_b)) + N(0, dt exp(om + sum_c kap x_c)), lam^dt where steps are irregular."""
+    log_step = parameters[prefix + "tonic_volatility"] + drive.volatility
+    if not clock.regular:
+        log_step = log_step + jnp.log(clock.dt)
+    return drift(parameters, before, drive.value, clock, prefix) + spread(log_step) * noise
+
+
+def emitted(parameters: Mapping[str, Real], drive: Drive, noise: Real) -> Real:
+    """u = sum_b w g(x_b) + N(0, 1/p), with volatility parents + N(0, exp(sum_c kap x_c))."""
+    volatile = jnp.where(drive.volatility_parents > 0.0, spread(drive.volatility), 0.0)
+    return drive.value + jnp.sqrt(1.0 / parameters["precision"] + volatile**2) * noise
 
 
 def gaussian_message(prediction: Prediction, value: Real) -> ValueMessage:

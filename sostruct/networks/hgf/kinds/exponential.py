@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sostruct.networks.hgf.couplings import Real
-from sostruct.networks.hgf.kinds.base import Scored, register
+from sostruct.networks.hgf.kinds.base import Noise, Scored, register
 from sostruct.networks.hgf.kinds.statistic import AbstractSingle, worth
 from sostruct.networks.hgf.updates.base import Prediction
 from sostruct.networks.hgf.variables.groups import Parts
@@ -36,6 +36,11 @@ class Exponential(AbstractSingle):
         ratio = jnp.log(scale) - jnp.log(shape)
         log_density = -ratio - (shape + 1.0) * jnp.log1p(jnp.maximum(value, 0.0) / scale)
         return Scored(log_density, ratio + 1.0 + 1.0 / shape, mean > 0.0)
+
+    def drawn(self, parts: Parts, expected: Real, noise: Noise) -> Real:
+        """A duration with mean xi."""
+        del parts
+        return jnp.where(expected > 0.0, -expected * jnp.log1p(-noise.uniform), jnp.nan)
 
     def refusal(self, values: NDArray[np.float64]) -> str | None:
         """Durations are finite and not negative."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sostruct.errors import GraphError
 from sostruct.networks.hgf.couplings import Real
-from sostruct.networks.hgf.kinds.base import Scored, register
+from sostruct.networks.hgf.kinds.base import Noise, Scored, register
 from sostruct.networks.hgf.kinds.continuous import finite_refusal
 from sostruct.networks.hgf.kinds.statistic import AbstractStatistic, worth
 from sostruct.networks.hgf.updates.base import Prediction
@@ -77,6 +77,32 @@ class Normal(AbstractStatistic):
             product = values[..., place[own[0]]]
             seen.append((product if len(own) == 1 else product * values[..., place[own[1]]]) + known)
         return seen
+
+    def gather(self, values: Any, labels: tuple[str, ...]) -> list[Any]:
+        """The parts that are columns."""
+        found, _ = _read(labels)
+        return [values[..., labels.index(column)] for column in found]
+
+    def drawn(self, parts: Parts, expected: Real, noise: Noise) -> Real:
+        """x ~ N(xi_x, xi_xx - xi_x xi_x') by the noise of the columns' parts, and its statistics."""
+        real = jnp.asarray(parts.real, expected.dtype)
+        both = real[:, :, None] * real[:, None, :]
+        center = real * taken(expected, parts.first)
+        moment = both * taken(expected, parts.second) + (1.0 - both) * jnp.eye(real.shape[-1], dtype=expected.dtype)
+        root = jnp.linalg.cholesky(moment - center[:, :, None] * center[:, None, :])
+        x = center + jnp.sum(root * (real * taken(noise.normal, parts.first))[:, None, :], -1)
+        seen = expected
+        for column in range(real.shape[-1]):
+            seen = self._put(seen, parts.first[:, column], x[:, column], real[:, column])
+        for row in range(real.shape[-1]):
+            for column in range(real.shape[-1]):
+                seen = self._put(seen, parts.second[:, row, column], x[:, row] * x[:, column], both[:, row, column])
+        return seen
+
+    def _put(self, seen: Real, places: Any, values: Real, real: Real) -> Real:
+        """Values of variables at parts of theirs, where there are such."""
+        nowhere = seen.shape[0]
+        return seen.at[jnp.where(real > 0.0, places, nowhere)].set(values, mode="drop")
 
     def density(self, parts: Parts, prediction: Prediction, mean: Real, variance: Real, value: Real) -> Scored:
         """Student's t by elimination of one column after another; every part has an equal share of it."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar, final
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
+from jax.scipy.special import gammaincc, gammaln
 from numpy.typing import NDArray
 
 from sostruct.networks.hgf.couplings import Real
-from sostruct.networks.hgf.kinds.base import Scored, register
+from sostruct.networks.hgf.kinds.base import Noise, Scored, register
 from sostruct.networks.hgf.kinds.statistic import AbstractSingle, worth
 from sostruct.networks.hgf.updates.base import Prediction
 from sostruct.networks.hgf.variables.groups import Parts
@@ -39,6 +40,21 @@ class Poisson(AbstractSingle):
         log_density = log_rising(shape, count) - gammaln(count + 1.0) - none - count * each
         entropy = none + rate * each - expected_log_choices(rate, shape)
         return Scored(log_density, entropy, mean > 0.0)
+
+    def drawn(self, parts: Parts, expected: Real, noise: Noise) -> Real:
+        """A count with rate xi: the least k with P(x <= k) above a uniform draw, by bisection."""
+        del parts
+        rate = jnp.maximum(expected, _LEAST)
+        most = jnp.ceil(rate + 12.0 * jnp.sqrt(rate) + 40.0)
+
+        def halve(_: int, ends: tuple[Real, Real]) -> tuple[Real, Real]:
+            low, high = ends
+            middle = jnp.floor(0.5 * (low + high))
+            above = gammaincc(middle + 1.0, rate) > noise.uniform
+            return jnp.where(above, low, middle + 1.0), jnp.where(above, middle, high)
+
+        found = jax.lax.fori_loop(0, 40, halve, (jnp.zeros_like(rate), most))[1]
+        return jnp.where(expected > 0.0, found, jnp.nan)
 
     def refusal(self, values: NDArray[np.float64]) -> str | None:
         """Counts are whole and not negative."""

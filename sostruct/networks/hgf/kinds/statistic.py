@@ -27,6 +27,7 @@ from sostruct.networks.hgf.kinds.base import (
     AbstractVariable,
     Clock,
     Drive,
+    Noise,
     Observation,
     ValueMessage,
     gaussian_held,
@@ -75,6 +76,19 @@ class AbstractStatistic(AbstractVariable):
         """q = r = ph."""
         return gaussian_message(prediction, value)
 
+    def generate(
+        self,
+        parameters: Mapping[str, Real],
+        values: Mapping[str, Real],
+        drive: Drive,
+        clock: Clock,
+        noise: Noise,
+        observed: bool,
+    ) -> dict[str, Real]:
+        """xi; what is observed of it is drawn for whole variables."""
+        del parameters, values, clock, noise, observed
+        return {"mean": drive.value}
+
     def observation(self, prediction: Prediction, mean: Real, variance: Real, value: Real) -> Observation:
         """The pull and shrink of a continuous input."""
         seen = gaussian_observation(prediction, mean, variance, value)
@@ -99,6 +113,11 @@ class AbstractSingle(AbstractStatistic):
         return Group(positions)
 
     def spread(self, values: Any, labels: tuple[str, ...]) -> list[Any]:
+        """As it is."""
+        del labels
+        return [values[..., 0]]
+
+    def gather(self, values: Any, labels: tuple[str, ...]) -> list[Any]:
         """As it is."""
         del labels
         return [values[..., 0]]

@@ -22,6 +22,7 @@ from sostruct.networks.hgf.kinds.base import (
     AbstractLatent,
     Clock,
     Drive,
+    Noise,
     Observation,
     ValueMessage,
     gaussian_held,
@@ -30,11 +31,13 @@ from sostruct.networks.hgf.kinds.base import (
 )
 from sostruct.networks.hgf.kinds.continuous import (
     drift,
+    emitted,
     finite_refusal,
     gaussian_message,
     gaussian_observation,
     seen_through_noise,
     walk,
+    wandered,
 )
 from sostruct.networks.hgf.updates.base import (
     MAXIMUM_PRECISION,
@@ -123,6 +126,27 @@ class Volatile(AbstractLatent, AbstractInput):
     def refusal(self, values: NDArray[np.float64]) -> str | None:
         """Any finite number can be observed."""
         return finite_refusal(values)
+
+    def generate(
+        self,
+        parameters: Mapping[str, Real],
+        values: Mapping[str, Real],
+        drive: Drive,
+        clock: Clock,
+        noise: Noise,
+        observed: bool,
+    ) -> dict[str, Real]:
+        """The level inside takes its step first, and is one more volatility parent in that of the value."""
+        none = zeros(drive.value)
+        inside = wandered(
+            parameters, values[_INNER + "mean"], Drive(none, none, none, none), clock, noise.inner, _INNER
+        )
+        drive = drive._replace(volatility=drive.volatility + inside, volatility_parents=drive.volatility_parents + 1.0)
+        if observed:
+            value = emitted(parameters, drive, noise.normal)
+        else:
+            value = wandered(parameters, values["mean"], drive, clock, noise.normal)
+        return {"mean": value, _INNER + "mean": inside}
 
 
 @final

@@ -34,6 +34,21 @@ def spread(variables: Sequence[Variable], values: Any) -> Any:
     return jnp.stack(ordered, -1) if isinstance(values, jax.Array) else np.stack(ordered, -1)
 
 
+def gathered(variables: Sequence[Variable], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns of data [..., column] of what inputs observe [..., input]; labels as the numbers that stand for them."""
+    found: list[Any] = []
+    for variable in variables:
+        own, kind = values[..., list(variable.positions)], variable.kind
+        found += kind.gather(own, variable.labels) if isinstance(kind, AbstractVariable) else [own[..., 0]]
+    return np.stack(found, -1)
+
+
+def written(variable: Variable, column: NDArray[np.float64]) -> NDArray[np.object_]:
+    """A column of numbers that stand for labels, as the labels; None where it is missing."""
+    names = dict(zip(keys(variable.labels), variable.labels, strict=True))
+    return np.array([names.get(float(number)) for number in column.ravel()], object).reshape(column.shape)
+
+
 def is_labeled(variable: Variable) -> bool:
     """Whether its column holds labels."""
     return isinstance(variable.kind, AbstractVariable) and variable.kind.labeled

@@ -1,0 +1,1 @@
+"""Learning the coupling strengths of belief networks."""
