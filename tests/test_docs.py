@@ -216,3 +216,49 @@ def test_guide() -> None:
     best = found["rivals"].loc[found["rivals"]["instead"].idxmax()]
     assert best["cause"] == "gauge"
     assert best["instead"] > -5
+
+
+def tutorial(name: str) -> dict[str, Any]:
+    """What is left after a page of docs/tutorials ran."""
+    found: dict[str, Any] = {}
+    exec(compile(code(f"tutorials/{name}.md"), f"{name}.md", "exec"), found)
+    return found
+
+
+@pytest.mark.slow
+def test_the_tutorial_of_binary_learning() -> None:
+    found = tutorial("binary")
+    assert len(found["choices"]) == 160
+    assert found["rate"].between(0.0, 2.0).all()
+    assert found["fit"].converged
+    assert found["fitted"].topology.node("x2").parameters != found["three"].topology.node("x2").parameters
+    assert found["check"].frame()["p"].min() > 0.001
+
+
+@pytest.mark.slow
+def test_the_tutorial_of_an_exchange_rate() -> None:
+    found = tutorial("exchange_rate")
+    assert found["fit"].converged
+    assert found["walk"].converged
+    assert found["fit"].log_evidence > found["walk"].log_evidence + 5.0
+    assert found["held_out"]["volatile"] > found["held_out"]["constant"]
+    assert found["restless"].year == 1981
+    assert (found["band"][0.05] < found["band"][0.95]).all()
+
+
+@pytest.mark.slow
+def test_the_tutorial_of_categories() -> None:
+    found = tutorial("categorical")
+    chances = found["chances"]
+    np.testing.assert_allclose(chances.sum(axis=1), 1.0, rtol=1e-12)
+    right = [chances[place].iloc[row] for row, place in enumerate(found["likely"]) if row % 50 >= 30]
+    assert np.mean(right) > 0.5
+    assert found["best"] in (-4.0, -2.0, 0.0)
+
+
+@pytest.mark.slow
+def test_the_tutorial_of_a_group() -> None:
+    found = tutorial("subjects")
+    assert found["recovered"] > 0.7
+    assert found["closer"] < 0.05
+    assert found["comparison"].fixed["posterior"].idxmax() == "own volatility"

@@ -84,6 +84,12 @@ class PredictiveCheck:
             }
         ).rename_axis("statistic")
 
+    def plot(self, **options: Any) -> NDArray[np.object_]:
+        """Histograms of the draws with what was observed; see `checks_figure.draw_check`. Returns the axes."""
+        from sostruct.networks.hgf.generative.checks_figure import draw_check
+
+        return draw_check(self, **options)
+
     def __repr__(self) -> str:
         p = self.frame()["p"]
         return (
