@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import sostruct as ss
+import sostruct.networks.hgf.inference.estimate  # noqa: F401 (imports are nobody's first call)
 
 ss.native_loops()
 
