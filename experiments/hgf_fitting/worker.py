@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 
 import sostruct as ss
-import sostruct.networks.hgf.inference.estimate  # noqa: F401 (imports are nobody's first call)
 
 ss.native_loops()
+
+import sostruct.networks.hgf.inference.estimate  # noqa: E402 (imports are nobody's first call)
 
 PRIORS = {
     "x2": {"tonic_volatility": ss.priors.Normal(-3.0, 4.0)},
