@@ -225,7 +225,7 @@ def _check_ends(network: HGF, free: tuple[Free, ...], panel: Panel, found: Found
             values.setdefault(one.place, {})[one.name] = one.prior.center
     why = "the response model gives no finite density there"
     try:
-        network.with_parameters(values).filter(panel.frame(number), panel.elapsed(number))
+        network.with_parameters(values).filter(panel.series(number))
     except BeliefError as error:
         why = f"at the centers of the priors: {error}"
     raise BeliefError(

@@ -200,3 +200,16 @@ def test_frames_keep_their_labels(outcomes: np.ndarray) -> None:
     found = network().fit(frame, pd.Series(outcomes[1], index=index), PRIORS, "unit_square_sigmoid", starts=2)
     assert found.beliefs().frame("mean").index.equals(index)
     assert list(found.parameters.index) == [("x2", "tonic_volatility"), ("response", "inverse_temperature")]
+
+
+def test_a_categorical_variable() -> None:
+    """Its labels are read as by the filter; a step is one observation, however many labels there are."""
+    net = ss.HGF(ss.categorical_hgf(["left", "right", "up"], variable="choice"))
+    drawn = np.random.default_rng(0).choice(["left", "right", "up"], size=40, p=[0.6, 0.3, 0.1])
+    frame = pd.DataFrame({"choice": drawn})
+    moving = next(name for name in net.nodes if "tonic_volatility" in dict(net.topology.node(name).parameters))
+    prior = {moving: {"tonic_volatility": ss.priors.Normal(-3.0, 1.0)}}
+    found = net.fit({"ann": frame, "bob": frame[:25]}, priors=prior, starts=1)
+    assert found.panel.scored.tolist() == [40.0, 25.0]
+    assert found.beliefs("bob").log_evidence == pytest.approx(found.log_likelihood["bob"], abs=1e-7)
+    assert found.beliefs("bob").probabilities("choice").shape == (25, 3)
