@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import sostruct as ss
 from sostruct.errors import DataWarning
 from sostruct.tasks import HiddenStructure, SparseVAR, all_tasks
 
@@ -98,6 +99,28 @@ def test_simulation() -> None:
     assert len(found["agents"].table) == 20 * 60
     assert found["check"].frame()["p"].min() > 0.01
     assert (found["learned"].weights["learned"].abs() > 0.3).all()
+
+
+@pytest.mark.slow
+def test_fitting() -> None:
+    """docs/fitting.md, on subjects who act on what the network believes, and times that know nothing of it."""
+    generator = np.random.default_rng(0)
+    seen = (generator.random((6, 60)) < np.where(np.arange(60) // 30 % 2, 0.8, 0.25)).astype(float)
+    believed = ss.HGF(ss.binary_hgf(levels=3, kappa=1.0, omega=(-3.0, -1.0))).filter(seen[..., None])
+    odds = 3.0 * np.log(1.0 / (1.0 / believed.frame("expected_mean")["u"].to_numpy().reshape(6, 60) - 1.0))
+    done = (generator.random((6, 60)) < 1.0 / (1.0 + np.exp(-odds))).astype(float)
+    names = ["ann", "bob", "eve", "ida", "jan", "kim"]
+    found: dict[str, Any] = {
+        "outcomes": dict(zip(names, seen, strict=True)),
+        "choices": dict(zip(names, done, strict=True)),
+        "log_times": 6.0 + 0.3 * generator.normal(size=60),
+    }
+    exec(compile(code("fitting.md"), "fitting.md", "exec"), found)
+    assert list(found["fit"].parameters.index) == names
+    assert found["fit"].converged.all()
+    assert found["slowed"].parameters["response", "base"] == pytest.approx(6.0, abs=1.0)
+    assert found["group"].group.shrinkage.to_numpy().max() < 1.05
+    assert found["comparison"].models == ["three levels", "two levels"]
 
 
 @pytest.mark.slow

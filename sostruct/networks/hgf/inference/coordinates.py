@@ -30,6 +30,22 @@ def outward(supports: Sequence[Support], points: NDArray[np.float64]) -> NDArray
     return found
 
 
+def inward(supports: Sequence[Support], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """z of x."""
+    found = np.array(values)
+    for column, (lower, upper) in enumerate(supports):
+        own = values[..., column]
+        if math.isinf(lower) and math.isinf(upper):
+            continue
+        if math.isinf(upper):
+            found[..., column] = np.log(own - lower)
+        elif math.isinf(lower):
+            found[..., column] = np.log(upper - own)
+        else:
+            found[..., column] = np.log(own - lower) - np.log(upper - own)
+    return found
+
+
 def slopes(supports: Sequence[Support], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """|dx/dz| where x is `values`."""
     found = np.ones_like(values)

@@ -11,8 +11,8 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 from numpy.typing import NDArray
@@ -123,14 +123,13 @@ def starting_points(
 
     The first candidate is the centers of the priors; the others are draws.
     """
-    count = _CANDIDATES * starts
+    center = coordinates.inward([one.prior.support for one in free], np.array([one.prior.center for one in free]))
     with double_precision():
-        columns = []
-        for one, own in zip(free, jax.random.split(key, len(free)), strict=True):
-            drawn = jnp.concatenate([jnp.asarray([one.prior.center]), one.prior.sample(own, (_DRAWS,))])
-            columns.append(np.asarray(one.prior.inward(drawn), np.float64))
-    points = np.stack(columns, -1)
-    return points[:count], points[1:].std(0)
+        drawn = np.asarray(_drawn(Independent([one.prior for one in free]), key, _DRAWS))
+    return np.concatenate([center[None], drawn])[: _CANDIDATES * starts], drawn.std(0)
+
+
+_drawn = eqx.filter_jit(Independent.draw)
 
 
 _CANDIDATES = 4
@@ -226,7 +225,7 @@ def _check_ends(network: HGF, free: tuple[Free, ...], panel: Panel, found: Found
             values.setdefault(one.place, {})[one.name] = one.prior.center
     why = "the response model gives no finite density there"
     try:
-        network.with_parameters(values).filter(panel.frame(number), panel.elapsed(number))
+        network.with_parameters(values).filter(panel.series(number))
     except BeliefError as error:
         why = f"at the centers of the priors: {error}"
     raise BeliefError(

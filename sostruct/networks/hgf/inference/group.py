@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sostruct.networks.hgf.inference import coordinates
 from sostruct.networks.hgf.inference.hierarchy import Level
+from sostruct.networks.hgf.inference.laplace import positive_definite
 from sostruct.networks.hgf.inference.parameters import Free
 
 
@@ -50,7 +51,7 @@ class Group:
                 "mean": self.level.mean,
                 "sd": np.sqrt(np.diag(self.level.covariance)),
                 "mean_se": self._mean_se,
-                "shrinkage": self._shrinkage.mean(0),
+                "shrinkage": np.nanmean(self._shrinkage, 0),
             },
             index=self._columns,
         )
@@ -65,7 +66,8 @@ class Group:
     def shrinkage(self) -> pd.DataFrame:
         """Share of a member's estimate that is the group's [subject x parameter]: posterior variance / group variance.
 
-        0: the member's data decide alone. 1: they say nothing, and the estimate is the group's mean.
+        0: the member's data decide alone. 1: they say nothing, and the estimate is the group's mean; a little more than
+        1 where their likelihood curves upward. nan of a member whose mode is no peak.
         """
         return pd.DataFrame(self._shrinkage, index=pd.Index(self.subjects, name="subject"), columns=self._columns)
 
@@ -100,7 +102,9 @@ class Group:
     @cached_property
     def _covariance(self) -> NDArray[np.float64]:
         """Of the members' posteriors [subject, parameter, parameter]."""
-        return np.asarray(np.linalg.inv(self.curvature), np.float64)
+        peaked = positive_definite(self.curvature)[:, None, None]
+        inverse = np.linalg.inv(np.where(peaked, self.curvature, np.eye(self.curvature.shape[-1])))
+        return np.where(peaked, inverse, np.nan)
 
     @property
     def _shrinkage(self) -> NDArray[np.float64]:
@@ -111,7 +115,7 @@ class Group:
     def _mean_se(self) -> NDArray[np.float64]:
         inverse = np.linalg.inv(self.level.covariance)
         # (S + L^-1)^-1 = S^-1 - S^-1 H^-1 S^-1 with H = L + S^-1, which needs no inverse of L
-        told = (inverse - inverse @ self._covariance @ inverse).sum(0)
+        told = np.nansum(inverse - inverse @ self._covariance @ inverse, axis=0)
         return np.sqrt(np.asarray(np.diag(np.linalg.pinv(told)), np.float64))
 
     @property

@@ -30,14 +30,14 @@ import equinox as eqx
 import numpy as np
 from numpy.typing import NDArray
 
-from sostruct.networks.hgf.inference.laplace import laplace, positive_definite
+from sostruct.networks.hgf.inference.laplace import laplace
 from sostruct.networks.hgf.inference.objective import GaussianPoint, Model, Subject
 from sostruct.networks.hgf.inference.search import Floats, Found, Meter, polish, search
 
 _ROUNDS = 400
 """Most rounds of EM."""
 
-_REST = 1e-6
+_REST = 1e-4
 """Nats of the group's evidence that a round must gain for EM to go on."""
 
 _LOOKS = 3
@@ -161,8 +161,8 @@ def _floored(covariance: Floats, scale: Floats) -> Floats:
 
 def _updated(level: Level, found: Found, center: Floats, scale: Floats) -> Level:
     """The M step: over the subjects whose modes are peaks."""
-    usable = np.isfinite(found.value) & positive_definite(found.curvature)
-    points, curvature = found.point[usable], found.curvature[usable]
+    usable = np.isfinite(found.value)
+    points, curvature = found.point[usable], _peaked(found.curvature[usable])
     told, known = len(points) * np.linalg.inv(level.covariance), np.diag(scale**-2)
     mean = np.linalg.solve(told + known, told @ points.mean(0) + known @ center)
     off = points - mean
@@ -178,7 +178,14 @@ def _under(model: Model, level: Level) -> Model:
 
 
 def _evidence(found: Found) -> float:
-    return float(np.nansum(laplace(found.value, found.curvature)))
+    return float(np.nansum(laplace(found.value, _peaked(found.curvature))))
+
+
+def _peaked(curvature: Floats) -> Floats:
+    """Curvatures with absolute eigenvalues: a member whose mode is no peak stays in the group, and is told of later."""
+    sizes, axes = np.linalg.eigh(curvature)
+    sizes = np.maximum(np.abs(sizes), 1e-9)
+    return np.asarray((axes * sizes[:, None]) @ axes.swapaxes(1, 2), np.float64)
 
 
 def _higher(higher: NDArray[np.bool_], again: Found, found: Found) -> Found:

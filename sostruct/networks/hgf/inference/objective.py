@@ -28,7 +28,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from sostruct.networks.hgf import passes
 from sostruct.networks.hgf.blueprint import Blueprint
@@ -134,6 +134,14 @@ class Independent(AbstractPoint):
             for place, (numbers, kind) in enumerate(zip(self.numbers, self.kinds, strict=True))
         ]
         return jnp.sum(jnp.stack(terms))
+
+    def draw(self, key: PRNGKeyArray, count: int) -> Float[Array, "draw parameter"]:
+        """Points z from the prior."""
+        columns = []
+        for own, numbers, kind in zip(jax.random.split(key, len(self.kinds)), self.numbers, self.kinds, strict=True):
+            prior = _joined(numbers, kind)
+            columns.append(prior.inward(prior.sample(own, (count,))))
+        return jnp.stack(columns, -1)
 
 
 @final

@@ -20,6 +20,7 @@ from sostruct.networks.hgf.inference.objective import Subject
 from sostruct.networks.hgf.inference.responses import AbstractResponse
 from sostruct.networks.hgf.inputs import Series, by_subject
 from sostruct.networks.hgf.runner import Runner
+from sostruct.networks.hgf.variables.names import Variable
 from sostruct.tasks.base import listed
 
 _INSTANT = 1e-9
@@ -32,7 +33,7 @@ class Panel:
     """Data of one subject or of many.
 
     Attributes:
-        inputs: names of the inputs.
+        variables: what the inputs are parts of.
         values: NaN where missing or padded [subject, time, input].
         time_steps: as the filter takes them [subject, time], or None.
         responses: NaN where missing or padded [subject, time], or None.
@@ -42,7 +43,7 @@ class Panel:
         irregular: whether time steps were given that differ from 1.
     """
 
-    inputs: tuple[str, ...]
+    variables: tuple[Variable, ...]
     values: NDArray[np.float64]
     time_steps: NDArray[np.float64] | None
     responses: NDArray[np.float64] | None
@@ -68,10 +69,12 @@ class Panel:
 
     @property
     def scored(self) -> NDArray[np.float64]:
-        """How many numbers of each subject are explained: responses, or inputs."""
+        """How many numbers of each subject are explained: responses, or observations, a label being one."""
         there = ~np.isnan(self.explained)
-        counts: NDArray[np.float64] = there.reshape(len(there), -1).sum(-1).astype(np.float64)
-        return counts
+        if self.responses is not None:
+            return np.asarray(there.sum(-1), np.float64)
+        seen = [there[..., list(one.positions)].any(-1).sum(-1) * len(one.columns) for one in self.variables]
+        return np.asarray(np.sum(seen, axis=0), np.float64)
 
     def regular(self) -> Panel:
         """The same with padded steps as long as any, where all others are 1."""
@@ -85,18 +88,12 @@ class Panel:
         first = self.responses[np.arange(len(present)), present.argmax(-1)]
         return Subject(self.values, self.time_steps, np.where(present, self.responses, first[:, None]), present)
 
-    def frame(self, number: int) -> pd.DataFrame:
-        """The inputs of one subject by its number, without padding."""
-        return pd.DataFrame(
-            self.values[number, : self.lengths[number]], index=self.indices[number], columns=list(self.inputs)
-        )
-
-    def elapsed(self, number: int) -> NDArray[np.float64] | None:
-        """The time steps of one subject by its number, or None where they are 1."""
-        if not self.irregular or self.time_steps is None:
-            return None
-        own: NDArray[np.float64] = self.time_steps[number, : self.lengths[number]]
-        return own
+    def series(self, number: int) -> Series:
+        """What one subject saw, by its number, without padding, as a filter reads it."""
+        length, elapsed = self.lengths[number], None
+        if self.irregular and self.time_steps is not None:
+            elapsed = self.time_steps[number, :length]
+        return Series(self.values[number, :length], elapsed, self.indices[number], None)
 
 
 def read_panel(
@@ -120,7 +117,7 @@ def read_panel(
     if isinstance(inputs, Mapping) and _ragged(inputs):
         panel = _padded(runner, inputs, time_steps)
     else:
-        panel = _whole(runner.read(inputs, time_steps), runner.inputs)
+        panel = _whole(runner.read(inputs, time_steps), runner.reader.variables)
     if response is not None:
         panel = _with_responses(panel, responses, response)
     counts = panel.scored
@@ -139,14 +136,14 @@ def _ragged(inputs: Mapping[Any, Any]) -> bool:
     return len(lengths) > 1
 
 
-def _whole(series: Series, inputs: tuple[str, ...]) -> Panel:
+def _whole(series: Series, variables: tuple[Variable, ...]) -> Panel:
     values = series.values if series.values.ndim == 3 else series.values[None]
     elapsed = series.time_steps
     if elapsed is not None:
         elapsed = np.array(np.broadcast_to(elapsed, values.shape[:2]))
     count = len(values)
     lengths, indices = (values.shape[1],) * count, (series.index,) * count
-    return Panel(inputs, values, elapsed, None, lengths, indices, series.subjects, elapsed is not None)
+    return Panel(variables, values, elapsed, None, lengths, indices, series.subjects, elapsed is not None)
 
 
 def _padded(runner: Runner, inputs: Mapping[Any, Any], time_steps: Any) -> Panel:
@@ -161,7 +158,7 @@ def _padded(runner: Runner, inputs: Mapping[Any, Any], time_steps: Any) -> Panel
         for subject, one in inputs.items()
     ]
     longest = max(series.values.shape[1] for series in read)
-    values = np.full((len(read), longest, len(runner.inputs)), np.nan)
+    values = np.full((len(read), longest, read[0].values.shape[-1]), np.nan)
     elapsed = np.full((len(read), longest), _INSTANT)
     for number, series in enumerate(read):
         length = series.values.shape[1]
@@ -169,7 +166,8 @@ def _padded(runner: Runner, inputs: Mapping[Any, Any], time_steps: Any) -> Panel
         elapsed[number, :length] = 1.0 if series.time_steps is None else np.ravel(series.time_steps)
     irregular = any(series.time_steps is not None for series in read)
     lengths = tuple(series.values.shape[1] for series in read)
-    return Panel(runner.inputs, values, elapsed, None, lengths, tuple(one.index for one in read), subjects, irregular)
+    variables = runner.reader.variables
+    return Panel(variables, values, elapsed, None, lengths, tuple(one.index for one in read), subjects, irregular)
 
 
 def _with_responses(panel: Panel, responses: Any, response: AbstractResponse) -> Panel:

@@ -193,7 +193,7 @@ class Fit:
             ConfigError: see `network`.
         """
         number = self._number(subject)
-        return self.network(subject).filter(self.panel.frame(number), self.panel.elapsed(number))
+        return self.network(subject).filter(self.panel.series(number))
 
     def summary(self) -> str:
         """The fit in words and numbers."""

@@ -171,3 +171,45 @@ def test_what_did_not_converge_is_told(outcomes: np.ndarray, density: object, wo
     if words == "it is no peak":
         assert math.isnan(found.log_evidence)
         assert np.isnan(found.sd).all()
+
+
+def test_irregular_steps(outcomes: np.ndarray) -> None:
+    """Time enters a fit as it enters the filter, for subjects of unequal length too."""
+    steps = np.random.default_rng(2).uniform(0.2, 2.0, 50)
+    inputs = {"ann": outcomes[0], "bob": outcomes[1, :30]}
+    elapsed = {"ann": steps, "bob": steps[:30]}
+    both = network().fit(inputs, priors=PRIORS, starts=2, time_steps=elapsed)
+    for name, data in inputs.items():
+        alone = network().fit(data, priors=PRIORS, starts=2, time_steps=elapsed[name])
+        np.testing.assert_allclose(both.parameters.loc[name], alone.parameters, rtol=1e-6)
+        assert alone.log_likelihood == pytest.approx(alone.network().filter(data, elapsed[name]).log_evidence)
+        assert both.beliefs(name).log_evidence == pytest.approx(both.log_likelihood[name], abs=1e-7)
+
+
+def test_a_negative_autoconnection_has_padded_steps_as_long_as_any(outcomes: np.ndarray) -> None:
+    prior = {"x2": {"autoconnection": ss.priors.Normal(-0.3, 0.2)}}
+    inputs = {"ann": outcomes[0], "bob": outcomes[1, :30]}
+    both = network().fit(inputs, priors=prior, starts=2)
+    alone = network().fit(outcomes[1, :30], priors=prior, starts=2)
+    np.testing.assert_allclose(both.parameters.loc["bob"], alone.parameters, rtol=1e-6)
+
+
+def test_frames_keep_their_labels(outcomes: np.ndarray) -> None:
+    index = pd.date_range("2026-01-01", periods=50, freq="h")
+    frame = pd.DataFrame({"u": outcomes[0]}, index=index)
+    found = network().fit(frame, pd.Series(outcomes[1], index=index), PRIORS, "unit_square_sigmoid", starts=2)
+    assert found.beliefs().frame("mean").index.equals(index)
+    assert list(found.parameters.index) == [("x2", "tonic_volatility"), ("response", "inverse_temperature")]
+
+
+def test_a_categorical_variable() -> None:
+    """Its labels are read as by the filter; a step is one observation, however many labels there are."""
+    net = ss.HGF(ss.categorical_hgf(["left", "right", "up"], variable="choice"))
+    drawn = np.random.default_rng(0).choice(["left", "right", "up"], size=40, p=[0.6, 0.3, 0.1])
+    frame = pd.DataFrame({"choice": drawn})
+    moving = next(name for name in net.nodes if "tonic_volatility" in dict(net.topology.node(name).parameters))
+    prior = {moving: {"tonic_volatility": ss.priors.Normal(-3.0, 1.0)}}
+    found = net.fit({"ann": frame, "bob": frame[:25]}, priors=prior, starts=1)
+    assert found.panel.scored.tolist() == [40.0, 25.0]
+    assert found.beliefs("bob").log_evidence == pytest.approx(found.log_likelihood["bob"], abs=1e-7)
+    assert found.beliefs("bob").probabilities("choice").shape == (25, 3)

@@ -87,6 +87,9 @@ def test_coordinates_go_there_and_back(name: str) -> None:
         slopes = jax.vmap(jax.grad(prior.outward))(jnp.asarray(points))
     np.testing.assert_allclose(coordinates.outward([prior.support], points[:, None])[:, 0], values, rtol=1e-12)
     np.testing.assert_allclose(
+        coordinates.inward([prior.support], np.asarray(values)[:, None])[:, 0], points, rtol=1e-9
+    )
+    np.testing.assert_allclose(
         coordinates.slopes([prior.support], np.asarray(values)[:, None])[:, 0], np.abs(slopes), rtol=1e-9
     )
 
@@ -97,6 +100,7 @@ def test_an_upper_bound_alone() -> None:
         values = np.asarray(outward(support, jnp.linspace(-3.0, 3.0, 5)))
     np.testing.assert_allclose(values, coordinates.outward([support], np.linspace(-3.0, 3.0, 5)[:, None])[:, 0])
     np.testing.assert_allclose(coordinates.slopes([support], values[:, None])[:, 0], 2.0 - values)
+    np.testing.assert_allclose(coordinates.inward([support], values[:, None])[:, 0], np.linspace(-3.0, 3.0, 5))
 
 
 @pytest.mark.parametrize("name", ALL)
