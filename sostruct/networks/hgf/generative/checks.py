@@ -149,7 +149,7 @@ def predictive_check(
             )
         fit = networks
         networks, values = drawn_from(fit, draws, jax.random.fold_in(key, 1), subject)
-        inputs, responses, time_steps = data_of(fit, subject)
+        inputs, responses = data_of(fit, subject)
         response = fit.response
     members = [networks] if isinstance(networks, HGF) else list(networks)
     check_networks(members, len(members))

@@ -13,6 +13,7 @@ from sostruct.errors import ConfigError
 from sostruct.networks.hgf.inference import coordinates
 from sostruct.networks.hgf.inference.parameters import RESPONSE
 from sostruct.networks.hgf.inference.result import Fit
+from sostruct.networks.hgf.inputs import Series
 from sostruct.networks.hgf.network import HGF
 from sostruct.numerics import double_precision
 
@@ -49,12 +50,12 @@ def drawn_from(
     return networks, acted
 
 
-def data_of(fit: Fit, subject: Any = None) -> tuple[Any, Any, Any]:
-    """What one subject saw, did (or None), and how long the steps were (or None where 1)."""
+def data_of(fit: Fit, subject: Any = None) -> tuple[Series, Any]:
+    """What one subject saw, as a filter reads it, and did (or None)."""
     number = place_of(fit, subject)
     panel = fit.panel
     done = None if panel.responses is None else panel.responses[number, : panel.lengths[number]]
-    return panel.frame(number), done, panel.elapsed(number)
+    return panel.series(number), done
 
 
 def place_of(fit: Fit, subject: Any) -> int:
