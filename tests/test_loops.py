@@ -48,6 +48,14 @@ def test_importing_jax_is_not_yet_too_late_and_the_backend_takes_the_flag() -> N
     assert told(program) == "3"
 
 
+def test_importing_everything_and_building_a_network_is_not_yet_too_late() -> None:
+    program = (
+        "import sostruct as ss; [getattr(ss, name) for name in ss.__all__]; ss.HGF(ss.binary_hgf(levels=3));"
+        "ss.native_loops(); print('in time')"
+    )
+    assert told(program) == "in time"
+
+
 def test_too_late_is_said_with_advice() -> None:
     start = "import jax, sostruct; jax.devices(); "
     line = told(start + "sostruct.native_loops()")
