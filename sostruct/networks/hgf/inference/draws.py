@@ -238,6 +238,18 @@ class Draws:
 
         return to_arviz(self, prior, key)
 
+    def plot(self, **options: Any) -> NDArray[np.object_]:
+        """Prior and posterior of every parameter; see `posterior_figure.draw_posteriors`. Returns the axes."""
+        from sostruct.networks.hgf.inference.posterior_figure import draw_posteriors
+
+        return draw_posteriors(self, **options)
+
+    def plot_pairs(self, **options: Any) -> NDArray[np.object_]:
+        """Every pair of parameters; see `pairs_figure.draw_pairs`. Returns the axes."""
+        from sostruct.networks.hgf.inference.pairs_figure import draw_pairs
+
+        return draw_pairs(self, **options)
+
     def summary(self) -> str:
         """The draws in words and numbers."""
         made = math.prod(self.chains.joint.shape[1:])
