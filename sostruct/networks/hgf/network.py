@@ -249,7 +249,7 @@ class HGF(AbstractNetwork):
     @overload
     def fit(self, inputs: Any, *_: Any, **settings: Any) -> Fit: ...
 
-    @_plain
+    @_plain  # type: ignore[misc]
     def fit(
         self,
         inputs: Any,

@@ -70,13 +70,10 @@ def _draw_panel(ax: Axes, free: Free, curves: list[Curve], level: float, center:
     prior = prior_density(free.prior, at)
     tall = max([float(np.nanmax(curve.density)) for curve in shown] or [float(prior.max())])
     several = len(curves) > 1
+    alpha = float(np.clip(6 / max(len(shown), 1), 0.25, 0.8)) if several else 1.0
     for number, curve in enumerate(shown):
-        thick = (
-            {"linewidth": 0.8, "alpha": float(np.clip(6 / len(shown), 0.25, 0.8))} if several else {"linewidth": 1.4}
-        )
-        ax.plot(
-            curve.at, curve.density, color=BLUE, label=None if number else f"posterior{'s' if several else ''}", **thick
-        )
+        label = None if number else "posteriors" if several else "posterior"
+        ax.plot(curve.at, curve.density, color=BLUE, linewidth=0.8 if several else 1.4, alpha=alpha, label=label)
         if not several:
             inside = (curve.at >= curve.lower) & (curve.at <= curve.upper)
             ax.fill_between(curve.at, 0.0, curve.density, where=inside.tolist(), color=BAND, linewidth=0)
