@@ -101,7 +101,7 @@ def fit(
     if how is None:
         return finished(network, model, free, panel, method, found, group, stacklevel=4)
     mode = finished(network, model, free, panel, "map", found, None, stacklevel=None)
-    return sampled(mode, whole, how, key, stacklevel=5)
+    return sampled(mode, whole, how, key, stacklevel=4)
 
 
 def objective(network: HGF, response: AbstractResponse | None, free: tuple[Free, ...], panel: Panel) -> Model:
