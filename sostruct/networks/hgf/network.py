@@ -290,7 +290,7 @@ class HGF(AbstractNetwork):
             time_steps: as in `filter`.
             key: of the draws; by default always the same ones.
             **sampling: of "nuts": draws=1000, warmup=1000, chains=4, acceptance=0.8, progress=False; see
-                `inference.nuts.Sampling`.
+                docs/sampling_posteriors.md.
 
         Raises:
             ConfigError: a setting, a prior or the response model does not fit; nothing has a prior.

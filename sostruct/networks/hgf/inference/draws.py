@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
 from sostruct.networks.hgf.inference import coordinates
+from sostruct.networks.hgf.inference.chains import Chains, Sampling
 from sostruct.networks.hgf.inference.extras import extra
-from sostruct.networks.hgf.inference.nuts import Chains, Sampling
 from sostruct.networks.hgf.inference.objective import Model
 from sostruct.networks.hgf.inference.parameters import RESPONSE, Place
 from sostruct.networks.hgf.inference.result import CONVERGED, Fit

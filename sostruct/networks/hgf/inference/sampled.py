@@ -12,9 +12,10 @@ import jax
 from jaxtyping import PRNGKeyArray
 
 from sostruct.errors import ConfigError, FitWarning
+from sostruct.networks.hgf.inference.chains import Sampling
 from sostruct.networks.hgf.inference.draws import Draws
 from sostruct.networks.hgf.inference.extras import extra
-from sostruct.networks.hgf.inference.nuts import Sampling, draw
+from sostruct.networks.hgf.inference.nuts import draw
 from sostruct.networks.hgf.inference.objective import Model
 from sostruct.networks.hgf.inference.result import CONVERGED, Fit
 from sostruct.tasks.base import listed

@@ -17,6 +17,7 @@ import scipy.stats
 
 import sostruct as ss
 from sostruct.networks.hgf.inference import nuts
+from sostruct.networks.hgf.inference.chains import Chains, Sampling
 from sostruct.networks.hgf.inference.draws import ENOUGH, R_HAT
 from sostruct.networks.hgf.inference.extras import extra
 from sostruct.networks.hgf.inference.pointwise import log_likelihoods
@@ -288,9 +289,9 @@ def test_what_is_not_installed_is_named(library: str, monkeypatch: pytest.Monkey
 
 
 def test_one_chain_cannot_tell(both: ss.Draws) -> None:
-    one = nuts.Chains(*(numbers[:1, :1] for numbers in both.chains))
+    one = Chains(*(numbers[:1, :1] for numbers in both.chains))
     mode = level().fit(series(0), priors=PRIORS)
-    found = dataclasses.replace(both, mode=mode, sampling=nuts.Sampling(chains=1, **FEW), chains=one)
+    found = dataclasses.replace(both, mode=mode, sampling=Sampling(chains=1, **FEW), chains=one)
     assert "one chain cannot show" in found.reason
     assert found.converged is False
     assert found.r_hat.isna().all()

@@ -13,9 +13,9 @@ import pytest
 import scipy.stats
 
 import sostruct as ss
+from sostruct.networks.hgf.inference.chains import Chains, Sampling
 from sostruct.networks.hgf.inference.draws import Draws
 from sostruct.networks.hgf.inference.marginals import marginal, prior_density, prior_range
-from sostruct.networks.hgf.inference.nuts import Chains, Sampling
 
 PRIORS = {"x2": {"tonic_volatility": ss.priors.Normal(-3.0, 1.5)}}
 
