@@ -1,6 +1,6 @@
 """Are posteriors what they claim to be? Simulation-based calibration of NUTS and of Laplace's approximation.
 
-    .venv/bin/python experiments/hgf_sbc/run.py                          # 240 data sets of both networks
+    .venv/bin/python experiments/hgf_sbc/run.py                          # 240 data sets of every family
     .venv/bin/python experiments/hgf_sbc/run.py --seeds 0:40 --no-write
 
 Parameters are drawn from their priors, data from the network with these parameters, and both methods are fitted with
@@ -25,6 +25,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ from experiments.common import (
     write_svg,
 )
 
-TRIALS = 160
+TRIALS, FEW = 160, 16
 RANKS = 99
 """Thinned draws: a rank is one of 100 numbers."""
 
@@ -80,6 +81,7 @@ def choices() -> Family:
     import jax
 
     import sostruct as ss
+    from sostruct.numerics import double_precision
 
     network = ss.HGF(ss.binary_hgf(levels=3, kappa=1.0))
     temperature = ss.priors.LogNormal(math.log(3.0), 0.5)
@@ -94,16 +96,17 @@ def choices() -> Family:
     def simulate(generator: np.random.Generator, values: dict[str, dict[str, float]]) -> Any:
         seen = (generator.random(TRIALS) < chances).astype(float)
         own = {place: numbers for place, numbers in values.items() if place != "response"}
-        trace = network.with_parameters(own).trace(seen)
-        if not bool(trace.sound):
-            return None
         key = jax.random.key(int(generator.integers(2**31)))
-        return seen, np.asarray(response.sample(key, trace, seen[:, None], values["response"]), np.float64)
+        with double_precision():
+            trace = network.with_parameters(own).trace(seen)
+            if not bool(trace.sound):
+                return None
+            return seen, np.asarray(response.sample(key, trace, seen[:, None], values["response"]))
 
-    return Family("binary, 3 levels, choices", network, priors, response, simulate)
+    return Family(f"binary, 3 levels, {TRIALS} choices", network, priors, response, simulate)
 
 
-def level() -> Family:
+def level(trials: int = TRIALS) -> Family:
     """A local level with forgetting, whose filter is exact, seen through noise of unknown precision."""
     import sostruct as ss
 
@@ -117,17 +120,17 @@ def level() -> Family:
     }
 
     def simulate(generator: np.random.Generator, values: dict[str, dict[str, float]]) -> Any:
-        steps = math.exp(0.5 * values["x1"]["tonic_volatility"]) * generator.normal(size=TRIALS)
-        state, states = generator.normal(), np.empty(TRIALS)
+        steps = math.exp(0.5 * values["x1"]["tonic_volatility"]) * generator.normal(size=trials)
+        state, states = generator.normal(), np.empty(trials)
         for trial, step in enumerate(steps):
             state = values["x1"]["autoconnection"] * state + step
             states[trial] = state
-        return states + generator.normal(size=TRIALS) / math.sqrt(values["u"]["precision"]), None
+        return states + generator.normal(size=trials) / math.sqrt(values["u"]["precision"]), None
 
-    return Family("continuous, 1 level", ss.HGF(graph), priors, None, simulate)
+    return Family(f"continuous, 1 level, {trials} steps", ss.HGF(graph), priors, None, simulate)
 
 
-FAMILIES = (choices, level)
+FAMILIES = (choices, level, partial(level, FEW))
 
 
 def drawn(family: Family, seed: int) -> tuple[list[float], Any, int]:
@@ -239,7 +242,9 @@ def picture(table: pd.DataFrame) -> Any:
     from sostruct.networks.hgf.palette import BAND, BLUE, HAIR, INK, MUTED, VERMILION
 
     pairs = list(dict.fromkeys(zip(table["family"], table["parameter"], strict=True)))
-    figure, axes = plt.subplots(2, 3, figsize=(10.0, 5.0), sharex=True, sharey=True, layout="constrained")
+    figure, axes = plt.subplots(
+        len(FAMILIES), 3, figsize=(10.0, 2.4 * len(FAMILIES)), sharex=True, sharey=True, layout="constrained"
+    )
     at = (np.arange(RANKS + 1) + 1) / (RANKS + 1)
     for ax, (family, parameter) in zip(axes.flat, pairs, strict=True):
         own = table[(table["family"] == family) & (table["parameter"] == parameter)]
@@ -281,15 +286,16 @@ def main() -> None:
         for (family, parameter, method), own in table.groupby(["family", "parameter", "method"], sort=False)
     ]
     lines.sort(key=lambda line: METHODS.index(line["method"]))
-    uniform = [line["uniform"] for line in lines if line["method"] == "NUTS"]
+    uniform = {method: [line["uniform"] for line in lines if line["method"] == method] for method in METHODS}
     page = [
-        f"{len(arguments.seeds)} data sets of {TRIALS} trials per network: parameters from the priors, data from the "
-        f"network. Ranks of the true value among {RANKS} draws, in {BINS} bins for chi-square. Uniform: p > .01, and "
+        f"{len(arguments.seeds)} data sets of every family: parameters from the priors, data from the network. Ranks of the true value among {RANKS} draws, in {BINS} bins for chi-square. Uniform: p > .01, and "
         "the largest ECDF difference within what 99 of 100 uniform samples stay in.",
         markdown_table(lines),
         "What drawing was like:",
         markdown_table(told),
-        f"Goal: ranks of NUTS uniform: {uniform.count('yes')} of {len(uniform)} parameters.",
+        "Goal, ranks uniform: "
+        + ", ".join(f"{name} {own.count('yes')} of {len(own)} parameters" for name, own in uniform.items())
+        + ".",
         versions_line(versions(("jax", "equinox", "blackjax", "arviz", "numpy"))),
     ]
     print("\n\n".join(page))

@@ -219,8 +219,15 @@ def test_chains_that_fail_are_not_silent(both: ss.Draws) -> None:
     diverged[:, 0, :12] = True
     assert "12 of 1200 transitions diverged" in reason(points=many, divergent=diverged)
     assert "cut off" in reason(points=many, broken=np.ones_like(diverged))
-    still = np.repeat(both.chains.points[:, :, :30], 10, axis=2)
-    assert "effective draws" in reason(points=np.sort(still, axis=2) * 1e-3 + many * 0.5e-3 + many[:, :, :1] * 0)
+    # every half of every chain holds the same values, so that chains agree, and there are 200 of them
+    halves = scipy.stats.norm.ppf((np.arange(25) + 0.5) / 25)
+    generator = np.random.default_rng(1)
+    points = np.stack([generator.permutation(halves) for _ in range(2 * 4 * 2 * 2)]).reshape(2, 4, 2, 2, 25)
+    few = both.chains._make(numbers[:, :, :50] if numbers.ndim > 2 else numbers for numbers in both.chains)
+    few = few._replace(points=np.moveaxis(points, 2, 4).reshape(2, 4, 2, 50).swapaxes(2, 3))
+    short = dataclasses.replace(both, chains=few)
+    assert short.r_hat.to_numpy().max() < 1.01
+    assert short.reason["gaps"].endswith(" effective draws")
     assert (R_HAT, ENOUGH) == (1.01, 100)
 
 
