@@ -254,12 +254,14 @@ def picture(table: pd.DataFrame) -> Any:
         for method, color, style in (("Laplace", VERMILION, (0, (4, 2))), ("NUTS", BLUE, "-")):
             known = own.loc[own["method"] == method, "rank"].dropna().to_numpy()
             ax.plot(at, difference(known), color=color, linestyle=style, linewidth=1.3, label=method)
-        ax.set_title(parameter, loc="left", fontsize=10, color=INK)
-        ax.set_title(family, loc="right", fontsize=8, color=MUTED)
+        ax.set_title(parameter, loc="left", fontsize=10, color=INK, pad=18)
+        ax.annotate(
+            family, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=8, color=MUTED
+        )
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)
         ax.tick_params(labelsize=8, colors=MUTED, color=HAIR)
-    axes.flat[0].legend(frameon=False, fontsize=8)
+    axes.flat[0].legend(frameon=False, fontsize=8, loc="lower right")
     for ax in axes[:, 0]:
         ax.set_ylabel("ECDF minus uniform", fontsize=8, color=MUTED)
     for ax in axes[-1]:
@@ -288,7 +290,8 @@ def main() -> None:
     lines.sort(key=lambda line: METHODS.index(line["method"]))
     uniform = {method: [line["uniform"] for line in lines if line["method"] == method] for method in METHODS}
     page = [
-        f"{len(arguments.seeds)} data sets of every family: parameters from the priors, data from the network. Ranks of the true value among {RANKS} draws, in {BINS} bins for chi-square. Uniform: p > .01, and "
+        f"{len(arguments.seeds)} data sets of every family: parameters from the priors, data from the network. Ranks of "
+        f"the true value among {RANKS} draws, in {BINS} bins for chi-square. Uniform: p > .01, and "
         "the largest ECDF difference within what 99 of 100 uniform samples stay in.",
         markdown_table(lines),
         "What drawing was like:",
