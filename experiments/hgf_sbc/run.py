@@ -290,9 +290,9 @@ def main() -> None:
     lines.sort(key=lambda line: METHODS.index(line["method"]))
     uniform = {method: [line["uniform"] for line in lines if line["method"] == method] for method in METHODS}
     page = [
-        f"{len(arguments.seeds)} data sets of every family: parameters from the priors, data from the network. Ranks of "
-        f"the true value among {RANKS} draws, in {BINS} bins for chi-square. Uniform: p > .01, and "
-        "the largest ECDF difference within what 99 of 100 uniform samples stay in.",
+        f"{len(arguments.seeds)} data sets of every family: parameters from the priors, data from the network. Ranks "
+        f"of the true value among {RANKS} draws, in {BINS} bins for chi-square. Uniform: p > .01, and the "
+        "largest ECDF difference within what 99 of 100 uniform samples stay in.",
         markdown_table(lines),
         "What drawing was like:",
         markdown_table(told),
