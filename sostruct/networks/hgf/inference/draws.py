@@ -288,16 +288,19 @@ class Draws:
         names = [f"{free.label} {free.name}" for free in self.mode.free]
         if np.isnan(r_hat).any():
             return "one chain cannot show that it has converged" if self.sampling.chains == 1 else "a chain never moved"
-        if r_hat.max() > R_HAT:
-            return f"chains disagree on {names[int(r_hat.argmax())]} (R-hat {r_hat.max():.3f})"
         least = np.minimum(bulk, tail)
+        causes = []
+        if r_hat.max() > R_HAT:
+            causes.append(f"chains disagree on {names[int(r_hat.argmax())]} (R-hat {r_hat.max():.3f})")
         if least.min() < ENOUGH * self.sampling.chains:
-            return f"{names[int(least.argmin())]} has only {least.min():.0f} effective draws"
+            causes.append(f"{names[int(least.argmin())]} has only {least.min():.0f} effective draws")
         if diverged:
-            return f"{diverged} of {made} transitions diverged"
+            causes.append(f"{diverged} of {made} transitions diverged")
         if broken > _CUT * made:
-            return f"the posterior is cut off where beliefs break down ({broken} of {made} transitions ended there)"
-        return CONVERGED
+            causes.append(
+                f"the posterior is cut off where beliefs break down ({broken} of {made} transitions ended there)"
+            )
+        return "; ".join(causes) or CONVERGED
 
     @cached_property
     def _judged(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
