@@ -218,8 +218,7 @@ class Draws:
         Raises:
             ConfigError: see `network`.
         """
-        panel, number = self.mode.panel, self.mode._number(subject)
-        return self.network(subject).filter(panel.frame(number), panel.elapsed(number))
+        return self.network(subject).filter(self.mode.panel.series(self.mode._number(subject)))
 
     def to_arviz(self, *, prior: int = 0, key: PRNGKeyArray | None = None) -> Any:
         """The same as an `arviz.InferenceData`; see `inference.exporting`.

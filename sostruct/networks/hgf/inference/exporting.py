@@ -87,7 +87,12 @@ def _explained(draws: Draws, xarray: Any) -> dict[str, Any]:
         seen = ("observation", panel.responses[there])
     observed = {label: labels[label] for label in labels if label in ("step", "subject")}
     if panel.responses is None:
-        observed["input"] = list(panel.inputs)
+        parts = {
+            at: (one.name, label)
+            for one in panel.variables
+            for at, label in zip(one.positions, one.labels, strict=True)
+        }
+        observed["input"] = [f"{name} {label}".strip() for _, (name, label) in sorted(parts.items())]
     return {
         "log_likelihood": xarray.Dataset({name: (("chain", "draw", "observation"), likelihood)}, coords=labels),
         "observed_data": xarray.Dataset({name: seen}, coords=observed),

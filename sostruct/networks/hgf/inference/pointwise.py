@@ -26,9 +26,8 @@ _TOGETHER = 64
 
 def scored_steps(panel: Panel) -> NDArray[np.bool_]:
     """The steps that have something to be explained [subject, time]."""
-    if panel.responses is None:
-        return np.logical_not(np.isnan(panel.values).all(-1))
-    return np.logical_not(np.isnan(panel.responses))
+    there = ~np.isnan(panel.explained)
+    return np.asarray(there.any(-1) if panel.responses is None else there)
 
 
 def log_likelihoods(model: Model, subject: Subject, points: NDArray[np.float64]) -> NDArray[np.float64]:
