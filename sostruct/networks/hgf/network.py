@@ -289,8 +289,7 @@ class HGF(AbstractNetwork):
             correlated: whether parameters may be correlated across the members of a group.
             time_steps: as in `filter`.
             key: of the draws; by default always the same ones.
-            **sampling: of "nuts": draws=1000, warmup=1000, chains=4, acceptance=0.8, progress=False; see
-                docs/sampling_posteriors.md.
+            **sampling: of "nuts": draws, warmup, chains, acceptance, progress; see docs/sampling_posteriors.md.
 
         Raises:
             ConfigError: a setting, a prior or the response model does not fit; nothing has a prior.
