@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sostruct.networks.hgf.generative.simulation import simulate
     from sostruct.networks.hgf.inference import priors, responses
     from sostruct.networks.hgf.inference.arms import ArmSoftmax
+    from sostruct.networks.hgf.inference.draws import Draws
     from sostruct.networks.hgf.inference.result import Fit
     from sostruct.networks.hgf.inference.selection import compare_models
     from sostruct.networks.hgf.network import HGF
@@ -65,6 +66,7 @@ _WHERE = {
     "DataError": "sostruct.errors",
     "DataWarning": "sostruct.errors",
     "Discovery": "sostruct.discovery.result",
+    "Draws": "sostruct.networks.hgf.inference.draws",
     "Fit": "sostruct.networks.hgf.inference.result",
     "FitWarning": "sostruct.errors",
     "GraphError": "sostruct.errors",
@@ -127,6 +129,7 @@ __all__ = [
     "DataError",
     "DataWarning",
     "Discovery",
+    "Draws",
     "Fit",
     "FitWarning",
     "GraphError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 
 import sostruct as ss
-from sostruct.errors import DataWarning
+from sostruct.errors import DataWarning, FitWarning
 from sostruct.tasks import HiddenStructure, SparseVAR, all_tasks
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -151,6 +152,31 @@ def test_mixtures() -> None:
     exec(compile(code("mixtures.md"), "mixtures.md", "exec"), found)
     assert len(found["run"].network.components) == 2
     assert len(found["network"].components) == 2
+
+
+@pytest.mark.slow
+def test_sampling_posteriors() -> None:
+    """docs/sampling_posteriors.md: numpyro and blackjax draw from one posterior, and a group draws its members in."""
+    generator = np.random.default_rng(0)
+    chances = np.where(np.arange(40) // 20 % 2, 0.8, 0.2)
+    outcomes = (generator.random((3, 40)) < chances).astype(float)
+    choices = (generator.random((3, 40)) < 0.2 + 0.6 * np.roll(outcomes, 1, 1)).astype(float)
+    found: dict[str, Any] = {"outcomes": outcomes[0], "choices": choices[0], "draws": 400, "warmup": 200}
+    found |= {"many_outcomes": outcomes, "many_choices": choices}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)
+        exec(compile(code("sampling_posteriors.md"), "sampling_posteriors.md", "exec"), found)
+    drawn = found["drawn"]
+    for place, name in (
+        (("x2", "tonic_volatility"), "volatility"),
+        (("response", "inverse_temperature"), "temperature"),
+    ):
+        error = drawn.sd[place] / np.sqrt(drawn.ess.loc[place, "bulk"])
+        assert np.mean(found["alone"][name]) == pytest.approx(drawn.parameters[place], abs=6 * error)
+        assert np.std(found["alone"][name]) == pytest.approx(drawn.sd[place], rel=0.25)
+    assert found["together"]["volatility"].shape == (1600, 3)
+    assert np.isfinite(found["together"]["spread"]).all()
+    assert found["data"].prior["x2.tonic_volatility"].shape == (1, 500)
 
 
 def test_streaming(tmp_path: Path) -> None:

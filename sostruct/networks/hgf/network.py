@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any, TypeVar, cast, final
+from typing import Any, Literal, TypeVar, cast, final, overload
 
 import equinox as eqx
 import jax
@@ -27,7 +27,8 @@ from sostruct.networks.hgf.admission import check_choice, check_graph, read_inpu
 from sostruct.networks.hgf.beliefs import Beliefs
 from sostruct.networks.hgf.blueprint import Blueprint, blueprint
 from sostruct.networks.hgf.filtering import BeliefState
-from sostruct.networks.hgf.generative import sampling
+from sostruct.networks.hgf.generative import sampling as generation
+from sostruct.networks.hgf.inference.draws import Draws
 from sostruct.networks.hgf.inference.result import Fit
 from sostruct.networks.hgf.layout import packing
 from sostruct.networks.hgf.learning import weights
@@ -242,7 +243,13 @@ class HGF(AbstractNetwork):
         """
         return self._runner.trace(inputs, time_steps)
 
-    @_plain
+    @overload
+    def fit(self, inputs: Any, *_: Any, method: Literal["nuts"], **settings: Any) -> Draws: ...
+
+    @overload
+    def fit(self, inputs: Any, *_: Any, **settings: Any) -> Fit: ...
+
+    @_plain  # type: ignore[misc]
     def fit(
         self,
         inputs: Any,
@@ -255,7 +262,8 @@ class HGF(AbstractNetwork):
         correlated: bool = False,
         time_steps: Any = None,
         key: PRNGKeyArray | None = None,
-    ) -> Fit:
+        **sampling: Any,
+    ) -> Fit | Draws:
         """Parameters of every subject at the mode of their posterior, given what was observed or what subjects did.
 
             net.fit(inputs, priors={"x2": {"tonic_volatility": ss.priors.Normal(-3.0, 2.0)}})
@@ -276,10 +284,12 @@ class HGF(AbstractNetwork):
                 trace, inputs, values) that returns log densities.
             method: "map": every subject by itself under the priors. "hierarchical": subjects are members of a group
                 whose mean and variance, in z, are fitted as well (empirical Bayes); the priors are then the mean's.
+                "nuts": draws from the posterior, begun around the modes, as `Draws` (needs the extra `bayes`).
             starts: from how many points each subject is fitted: the centers of the priors, and draws from them.
             correlated: whether parameters may be correlated across the members of a group.
             time_steps: as in `filter`.
             key: of the draws; by default always the same ones.
+            **sampling: of "nuts": draws, warmup, chains, acceptance, progress; see docs/sampling_posteriors.md.
 
         Raises:
             ConfigError: a setting, a prior or the response model does not fit; nothing has a prior.
@@ -300,9 +310,10 @@ class HGF(AbstractNetwork):
             correlated=correlated,
             time_steps=time_steps,
             key=key,
+            sampling=sampling,
         )
 
-    sample = _plain(sampling.sample)
+    sample = _plain(generation.sample)
     learn_weights = _plain(weights.learn_weights)
 
     def with_parameters(self, values: Mapping[str | EdgeName, Mapping[str, Any]]) -> HGF:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -27,14 +27,16 @@ from sostruct.networks.hgf.inference.parameters import RESPONSE, Free, Priors, f
 from sostruct.networks.hgf.inference.reading import Panel, read_panel
 from sostruct.networks.hgf.inference.responses import AbstractResponse
 from sostruct.networks.hgf.inference.result import CONVERGED, Fit
+from sostruct.networks.hgf.inference.sampled import sampled, sampling_of
 from sostruct.networks.hgf.inference.search import PROMISE, Found, search
 from sostruct.networks.hgf.moving import spot
 from sostruct.numerics import double_precision
 
 if TYPE_CHECKING:
+    from sostruct.networks.hgf.inference.draws import Draws
     from sostruct.networks.hgf.network import HGF
 
-METHODS = ("map", "hierarchical")
+METHODS = ("map", "hierarchical", "nuts")
 
 
 def fit(
@@ -49,7 +51,8 @@ def fit(
     correlated: bool,
     time_steps: Any,
     key: PRNGKeyArray | None,
-) -> Fit:
+    sampling: Mapping[str, Any],
+) -> Fit | Draws:
     """See `HGF.fit`."""
     if method not in METHODS:
         raise ConfigError(
@@ -69,6 +72,12 @@ def fit(
             f"Cannot fit correlations by method={method!r}. This is because they are between the members of a group. "
             "Try method='hierarchical', or leaving correlated out."
         )
+    if sampling and method != "nuts":
+        raise ConfigError(
+            f"Cannot fit by method={method!r} with {next(iter(sampling))}. This is because only a sampler has such a "
+            "setting. Try method='nuts', or leaving it out."
+        )
+    how = sampling_of(sampling) if method == "nuts" else None
     model = chosen(network.topology, network.inputs, response, responses is not None)
     panel = read_panel(network._runner, inputs, time_steps, responses, model)
     free = free_parameters(network.topology, priors, model, irregular=panel.irregular)
@@ -89,7 +98,10 @@ def fit(
         drawn = np.random.default_rng(np.asarray(jax.random.key_data(key)))
         level, found = climb(whole, panel.arrays(), found, points[0], scale, starts, drawn, correlated=correlated)
         group = Group(free, level, found.curvature, panel.labels, float(panel.scored.sum()))
-    return finished(network, model, free, panel, method, found, group, stacklevel=4)
+    if how is None:
+        return finished(network, model, free, panel, method, found, group, stacklevel=4)
+    mode = finished(network, model, free, panel, "map", found, None, stacklevel=None)
+    return sampled(mode, whole, how, key, stacklevel=4)
 
 
 def objective(network: HGF, response: AbstractResponse | None, free: tuple[Free, ...], panel: Panel) -> Model:
@@ -148,9 +160,9 @@ def finished(
     found: Found,
     group: Group | None,
     *,
-    stacklevel: int,
+    stacklevel: int | None,
 ) -> Fit:
-    """A search as a result, with a warning where it did not converge."""
+    """A search as a result, with a warning where it did not converge, unless `stacklevel` is None."""
     values = coordinates.outward([one.prior.support for one in free], found.point)
     steepest = np.abs(found.slope).max(-1, initial=0.0)
     reasons = tuple(_reason(*one) for one in zip(found.value, found.promise, steepest, strict=True))
@@ -169,7 +181,7 @@ def finished(
         reasons=reasons,
         group=group,
     )
-    if group is not None and not group.level.rested:
+    if group is not None and not group.level.rested and stacklevel is not None:
         warnings.warn(
             f"The group did not come to rest in {group.level.rounds} rounds: its numbers may still move. Try fewer "
             "parameters, or `correlated=False`.",
@@ -177,7 +189,7 @@ def finished(
             stacklevel=stacklevel,
         )
     lost = [label for label, reason in zip(panel.labels, reasons, strict=True) if reason != CONVERGED]
-    if lost:
+    if lost and stacklevel is not None:
         who = "The fit" if panel.subjects is None else f"The fits of {len(lost)} of {len(reasons)} subjects"
         which = "" if panel.subjects is None else f" (first {lost[0]!r})"
         why = next(reason for reason in reasons if reason != CONVERGED)

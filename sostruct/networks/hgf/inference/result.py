@@ -195,6 +195,18 @@ class Fit:
         number = self._number(subject)
         return self.network(subject).filter(self.panel.series(number))
 
+    def plot(self, **options: Any) -> NDArray[np.object_]:
+        """Prior and posterior of every parameter; see `posterior_figure.draw_posteriors`. Returns the axes."""
+        from sostruct.networks.hgf.inference.posterior_figure import draw_posteriors
+
+        return draw_posteriors(self, **options)
+
+    def plot_pairs(self, **options: Any) -> NDArray[np.object_]:
+        """Every pair of parameters; see `pairs_figure.draw_pairs`. Returns the axes."""
+        from sostruct.networks.hgf.inference.pairs_figure import draw_pairs
+
+        return draw_pairs(self, **options)
+
     def summary(self) -> str:
         """The fit in words and numbers."""
         what = "inputs" if self.response is None else "responses"
