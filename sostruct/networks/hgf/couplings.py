@@ -65,7 +65,7 @@ def register_function(name: str, value: Callable[[Real], Real]) -> CouplingFunct
             "compiled filters already use it. Try another name."
         )
     function = CouplingFunction(name, value, _derivative(value), _derivative(_derivative(value)))
-    probe = jax.ShapeDtypeStruct((4,), jnp.float32)  # no numbers: registering must not start a backend
+    probe = jax.eval_shape(lambda: jnp.zeros(4))  # no numbers: registering must not start a backend
     try:
         shapes = [jax.eval_shape(part, probe).shape for part in (value, function.slope, function.curvature)]
     except TypeError as error:
