@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sostruct.networks.hgf.couplings import register_function
     from sostruct.networks.hgf.generative.checks import predictive_check
     from sostruct.networks.hgf.generative.environments import AbstractEnvironment, Bandit, Outcome, ReversalLearning
+    from sostruct.networks.hgf.generative.recovery import Candidate, Recovery, recover
     from sostruct.networks.hgf.generative.simulation import simulate
     from sostruct.networks.hgf.inference import priors, responses
     from sostruct.networks.hgf.inference.arms import ArmSoftmax
@@ -60,6 +61,7 @@ _WHERE = {
     "ArmSoftmax": "sostruct.networks.hgf.inference.arms",
     "Bandit": "sostruct.networks.hgf.generative.environments",
     "BeliefError": "sostruct.errors",
+    "Candidate": "sostruct.networks.hgf.generative.recovery",
     "CausalDiscovery": "sostruct.discovery.estimator",
     "ConfigError": "sostruct.errors",
     "Controller": "sostruct.control.controller",
@@ -77,6 +79,7 @@ _WHERE = {
     "MixtureLearning": "sostruct.clusters.estimator",
     "MixtureNetwork": "sostruct.networks.mixture.network",
     "Outcome": "sostruct.networks.hgf.generative.environments",
+    "Recovery": "sostruct.networks.hgf.generative.recovery",
     "ReversalLearning": "sostruct.networks.hgf.generative.environments",
     "Run": "sostruct.control.run",
     "RunError": "sostruct.errors",
@@ -105,6 +108,7 @@ _WHERE = {
     "predictive_check": "sostruct.networks.hgf.generative.checks",
     "priors": "sostruct.networks.hgf.inference",
     "read_graph": "sostruct.graph",
+    "recover": "sostruct.networks.hgf.generative.recovery",
     "register_function": "sostruct.networks.hgf.couplings",
     "responses": "sostruct.networks.hgf.inference",
     "run": "sostruct.control.run",
@@ -123,6 +127,7 @@ __all__ = [
     "ArmSoftmax",
     "Bandit",
     "BeliefError",
+    "Candidate",
     "CausalDiscovery",
     "ConfigError",
     "Controller",
@@ -139,6 +144,7 @@ __all__ = [
     "MixtureLearning",
     "MixtureNetwork",
     "Outcome",
+    "Recovery",
     "ReversalLearning",
     "Run",
     "RunError",
@@ -168,6 +174,7 @@ __all__ = [
     "predictive_check",
     "priors",
     "read_graph",
+    "recover",
     "register_function",
     "responses",
     "run",

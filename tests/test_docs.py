@@ -122,6 +122,7 @@ def test_fitting() -> None:
     assert found["slowed"].parameters["response", "base"] == pytest.approx(6.0, abs=1.0)
     assert found["group"].group.shrinkage.to_numpy().max() < 1.05
     assert found["comparison"].models == ["three levels", "two levels"]
+    assert found["study"].confusion.shape == (2, 2)
 
 
 @pytest.mark.slow

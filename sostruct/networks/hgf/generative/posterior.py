@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
 from sostruct.networks.hgf.inference import coordinates
-from sostruct.networks.hgf.inference.parameters import RESPONSE
+from sostruct.networks.hgf.inference.parameters import RESPONSE, Free
 from sostruct.networks.hgf.inference.result import Fit
 from sostruct.networks.hgf.inputs import Series
 from sostruct.networks.hgf.network import HGF
@@ -39,15 +39,21 @@ def drawn_from(
         noise = np.asarray(jax.random.normal(key, (draws, len(fit.free)), np.float64))
     points = fit.points[number] + noise @ np.linalg.cholesky(covariance).T
     values = coordinates.outward([free.prior.support for free in fit.free], points)
+    return networks_with(fit.base, fit.free, values)
+
+
+def networks_with(
+    base: HGF, free: tuple[Free, ...], values: NDArray[np.float64]
+) -> tuple[list[HGF], dict[str, NDArray[np.float64]]]:
+    """A network with each row of values of its free parameters, and the response model's by name [row]."""
     networks = []
     for own in values:
         places: dict[Any, dict[str, float]] = {}
-        for free, value in zip(fit.free, own, strict=True):
-            if free.place != RESPONSE:
-                places.setdefault(free.place, {})[free.name] = float(value)
-        networks.append(fit.base.with_parameters(places))
-    acted = {free.name: values[:, column] for column, free in enumerate(fit.free) if free.place == RESPONSE}
-    return networks, acted
+        for one, value in zip(free, own, strict=True):
+            if one.place != RESPONSE:
+                places.setdefault(one.place, {})[one.name] = float(value)
+        networks.append(base.with_parameters(places))
+    return networks, {one.name: values[:, column] for column, one in enumerate(free) if one.place == RESPONSE}
 
 
 def data_of(fit: Fit, subject: Any = None) -> tuple[Series, Any]:
