@@ -292,7 +292,8 @@ def _subjects(
     if len(kept) < count:
         raise BeliefError(
             f"Cannot simulate {count} subjects. This is because beliefs held in {len(kept)} of {len(values)} draws "
-            f"from the priors; the last time: {failures[-1]} Try priors closer to values that work, or update='unbounded'."
+            f"from the priors; the last time: {failures[-1]} Try priors closer to values that work, or "
+            "update='unbounded'."
         )
     columns = pd.MultiIndex.from_tuples([(one.label, one.name) for one in free], names=["place", "parameter"])
     truth = pd.DataFrame(np.stack(kept), columns=columns).rename_axis(index="subject")
