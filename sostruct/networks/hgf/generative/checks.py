@@ -28,6 +28,7 @@ from sostruct.networks.hgf.generative.posterior import data_of, drawn_from
 from sostruct.networks.hgf.generative.sampling import check_bounded, read_key
 from sostruct.networks.hgf.generative.simulation import check_networks, check_response, joined, response_values
 from sostruct.networks.hgf.generative.statistics import Statistic, chosen
+from sostruct.networks.hgf.inference.draws import Draws
 from sostruct.networks.hgf.inference.responses import AbstractResponse
 from sostruct.networks.hgf.inference.result import Fit
 from sostruct.networks.hgf.inputs import Series
@@ -98,7 +99,7 @@ class PredictiveCheck:
 
 
 def predictive_check(
-    networks: HGF | Sequence[HGF] | Fit,
+    networks: HGF | Sequence[HGF] | Fit | Draws,
     inputs: Any = None,
     responses: Any = None,
     response: AbstractResponse | None = None,
@@ -118,7 +119,8 @@ def predictive_check(
 
     Args:
         networks: the network; or draws of one from a posterior: the same graph and settings, other parameters; or a
-            fit, whose Laplace posterior of one subject is drawn from, and whose data and response model are taken.
+            fit or a sampler's draws, whose posterior of one subject is drawn from (of a fit, Laplace's), and whose data
+            and response model are taken.
         inputs: what was observed, as in `HGF.filter`; subjects are independent series of the same network, and a
             statistic is the mean over them.
         responses: what was done [time] or [subject, time], NaN where missing. Given these, responses are drawn again,
@@ -141,14 +143,14 @@ def predictive_check(
         BeliefError: a drawn path diverges, or beliefs about the observed inputs break down.
     """
     draws, key = whole("a check", "draws", draws, 1), read_key(key)
-    if isinstance(networks, Fit):
+    if isinstance(networks, Fit | Draws):
         if inputs is not None or responses is not None or response is not None or values is not None:
             raise ConfigError(
                 "Cannot check a fit on other data. This is because a fit has its own data and response model. Try "
                 "predictive_check(fit, key=...), or networks from `posterior.drawn_from` with other data."
             )
-        fit = networks
-        networks, values = drawn_from(fit, draws, jax.random.fold_in(key, 1), subject)
+        fit = networks.mode if isinstance(networks, Draws) else networks
+        networks, values = drawn_from(networks, draws, jax.random.fold_in(key, 1), subject)
         inputs, responses = data_of(fit, subject)
         response = fit.response
     members = [networks] if isinstance(networks, HGF) else list(networks)

@@ -1,4 +1,4 @@
-"""A fit as several networks: draws from the Laplace approximation of one subject's posterior."""
+"""A posterior as several networks: draws of the sampler, or from the Laplace approximation of a fit."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
 from sostruct.networks.hgf.inference import coordinates
+from sostruct.networks.hgf.inference.draws import Draws
 from sostruct.networks.hgf.inference.parameters import RESPONSE, Free
 from sostruct.networks.hgf.inference.result import Fit
 from sostruct.networks.hgf.inputs import Series
@@ -19,16 +20,25 @@ from sostruct.numerics import double_precision
 
 
 def drawn_from(
-    fit: Fit, draws: int, key: PRNGKeyArray, subject: Any = None
+    posterior: Fit | Draws, draws: int, key: PRNGKeyArray, subject: Any = None
 ) -> tuple[list[HGF], dict[str, NDArray[np.float64]]]:
-    """Networks with parameters drawn from a posterior, and the response model's by name [draw].
+    """Networks with parameters drawn from one subject's posterior, and the response model's by name [draw].
 
-    The posterior of z, the parameters without their bounds, is N(mode, inverse curvature).
+    Of a fit, the posterior of z, the parameters without their bounds, is N(mode, inverse curvature). Of a sampler's
+    draws, some are taken, each at most once more often than any other.
 
     Raises:
         ConfigError: the mode is no peak, so that there is no Gaussian to draw from; or see `Fit.network`.
     """
-    number = place_of(fit, subject)
+    if isinstance(posterior, Draws):
+        mode = posterior.mode
+        every = posterior.values[place_of(mode, subject)].reshape(-1, len(mode.free))
+        rounds = -(-draws // len(every))
+        order = np.concatenate(
+            [np.asarray(jax.random.permutation(own, len(every))) for own in jax.random.split(key, rounds)]
+        )
+        return networks_with(mode.base, mode.free, every[order[:draws]])
+    fit, number = posterior, place_of(posterior, subject)
     covariance = fit.covariance[number]
     if not np.isfinite(covariance).all():
         raise ConfigError(

@@ -16,6 +16,7 @@ import pytest
 import scipy.stats
 
 import sostruct as ss
+from sostruct.networks.hgf.generative.posterior import drawn_from
 from sostruct.networks.hgf.inference import nuts
 from sostruct.networks.hgf.inference.chains import Chains, Sampling
 from sostruct.networks.hgf.inference.draws import ENOUGH, R_HAT
@@ -322,3 +323,16 @@ def test_nothing_of_the_extra_is_imported_before_it_is_wanted() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_predictive_checks_take_draws(both: ss.Draws) -> None:
+    """Each of a subject's draws once, before any of them again."""
+    every = both.values[1].reshape(-1, 2)
+    networks, acted = drawn_from(both, len(every) + 5, jax.random.key(0), "gaps")
+    found = [dict(one.topology.node("x").parameters)["tonic_volatility"] for one in networks]
+    column = [free.name for free in both.mode.free].index("tonic_volatility")
+    np.testing.assert_allclose(sorted(found[: len(every)]), sorted(every[:, column]))
+    assert acted == {}
+    check = ss.predictive_check(both, subject="gaps", draws=40, key=jax.random.key(1))
+    assert len(check.replicated) == 40
+    assert check.frame()["p"].min() > 0.01
