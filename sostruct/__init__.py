@@ -50,7 +50,11 @@ if TYPE_CHECKING:
     from sostruct.networks.hgf.population import filter_population
     from sostruct.networks.hgf.variables.builders import categorical_hgf, exponential_family_hgf
     from sostruct.networks.lagged.network import LaggedNetwork
+    from sostruct.networks.layered.learning import Learning
+    from sostruct.networks.layered.network import LayeredNetwork
     from sostruct.networks.mixture.network import MixtureNetwork
+    from sostruct.prediction.estimator import LayeredClassifier, LayeredRegressor
+    from sostruct.prediction.result import Predictor
     from sostruct.structure.estimator import StructureLearning, learn_structure
     from sostruct.structure.result import Structure
 
@@ -75,10 +79,15 @@ _WHERE = {
     "HGF": "sostruct.networks.hgf.network",
     "Journal": "sostruct.graph",
     "LaggedNetwork": "sostruct.networks.lagged.network",
+    "LayeredClassifier": "sostruct.prediction.estimator",
+    "LayeredNetwork": "sostruct.networks.layered.network",
+    "LayeredRegressor": "sostruct.prediction.estimator",
+    "Learning": "sostruct.networks.layered.learning",
     "Mixture": "sostruct.clusters.result",
     "MixtureLearning": "sostruct.clusters.estimator",
     "MixtureNetwork": "sostruct.networks.mixture.network",
     "Outcome": "sostruct.networks.hgf.generative.environments",
+    "Predictor": "sostruct.prediction.result",
     "Recovery": "sostruct.networks.hgf.generative.recovery",
     "ReversalLearning": "sostruct.networks.hgf.generative.environments",
     "Run": "sostruct.control.run",
@@ -140,10 +149,15 @@ __all__ = [
     "GraphError",
     "Journal",
     "LaggedNetwork",
+    "LayeredClassifier",
+    "LayeredNetwork",
+    "LayeredRegressor",
+    "Learning",
     "Mixture",
     "MixtureLearning",
     "MixtureNetwork",
     "Outcome",
+    "Predictor",
     "Recovery",
     "ReversalLearning",
     "Run",

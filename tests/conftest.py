@@ -21,4 +21,6 @@ hypothesis.settings.load_profile("deterministic")
 # more than the rest of the suite. Its boundaries are checked.
 HGF = ["network", "packed", "passes", "runner", "population", "beliefs", "inputs", "builders", "filtering", "moving"]
 ROOMS = [f"sostruct.{room}" for room in ("networks.base", "networks.lagged", "networks.mixture", "surprise", "growth")]
+LAYERED = ["network", "packed", "forward", "arrays", "moving", "reading", "plan"]
+ROOMS += [f"sostruct.networks.layered.{name}" for name in LAYERED]
 install_import_hook([*ROOMS, *(f"sostruct.networks.hgf.{name}" for name in HGF)], "beartype.beartype")

@@ -27,6 +27,7 @@ FLOORS = {
     "discovery": 5,
     "structure": 5,
     "clusters": 5,
+    "prediction": 5,
     "meta": 6,
     "app": 7,
     "cli": 7,

@@ -63,7 +63,7 @@ class AbstractEstimator(abc.ABC, Generic[Result]):
     def fit(
         self,
         X: pd.DataFrame | Any,
-        y: None = None,
+        y: Any = None,
         *,
         folder: Path | None = None,
         on_epoch: Callable[[EpochReport], None] | None = None,
@@ -72,7 +72,7 @@ class AbstractEstimator(abc.ABC, Generic[Result]):
 
         Args:
             X: DataFrame or array [time x variable], rows in order of time; what it may hold is in `starting`.
-            y: ignored.
+            y: ignored, where an estimator does not say what it is.
             folder: where to keep the journal, the signals and a checkpoint after every epoch; continued if it has one.
             on_epoch: called after every epoch.
 

@@ -241,20 +241,20 @@ def loop(
             state, start, settled = dict(header.rule), header.epoch, header.settled
         else:
             recorder = Recorder.fresh(folder, network)
-    remembered, signals, begun = _Refusals(journal), None, network.begun()
+    remembered, signals = _Refusals(journal), None
     for epoch in range(start, epochs):
         if settled:
             break
         own = _fold_in(key, epoch)
-        network, signals = yield Request(begun, data, own)
+        network, signals = yield Request(network.begun(), data, own)
         history.record(network.nodes, signals)
         pricing = Pricing(network, data, own, mark)
         proposals, state = controller.growth.propose(network, signals, state, evaluate=pricing, key=own)
         taken, refused = controller.settle(proposals)
         if taken:
             network, taken, lost = made(network, taken, own)
-            begun, refused = network.begun(), [*refused, *lost]
-        settled = not taken and not controller.growth.waiting(state)
+            refused = [*refused, *lost]
+        settled = not taken and not controller.growth.waiting(state) and network.at_rest
         entries = [_entry(epoch, one, True) for one in taken]
         entries += [_entry(epoch, one, False) for one in remembered.news(refused)]
         journal.extend(entries)

@@ -4,6 +4,7 @@
 replays it to any moment, `pack` turns it into padded index tables, and `write_graph` and `read_graph` put it on disk.
 """
 
+from sostruct.graph.connections import decode_connections, encode_connections
 from sostruct.graph.edits import (
     AbstractEdit,
     AddEdge,
@@ -25,6 +26,14 @@ from sostruct.graph.exporters import read_graph, to_dot, write_graph
 from sostruct.graph.files import write_atomically
 from sostruct.graph.journal import Entry, Journal, to_lines
 from sostruct.graph.packing import Capacity, Packing, pack
+from sostruct.graph.populations import (
+    AddConnections,
+    AddUnits,
+    RemoveConnections,
+    RemoveUnits,
+    SetWeights,
+    width_of,
+)
 from sostruct.graph.schema import (
     ANNOTATIONS,
     COUPLINGS,
@@ -45,8 +54,10 @@ __all__ = [
     "COUPLINGS",
     "MARKS",
     "AbstractEdit",
+    "AddConnections",
     "AddEdge",
     "AddNode",
+    "AddUnits",
     "Capacity",
     "Edge",
     "EdgeKey",
@@ -56,17 +67,22 @@ __all__ = [
     "Node",
     "NodeKind",
     "Packing",
+    "RemoveConnections",
     "RemoveEdge",
     "RemoveNode",
+    "RemoveUnits",
     "Rewire",
     "SetParameters",
+    "SetWeights",
     "Topology",
     "apply",
+    "decode_connections",
     "describe",
     "edge_table",
     "edit_from_dict",
     "edit_to_dict",
     "edits_of",
+    "encode_connections",
     "function_names",
     "invert",
     "node_kind",
@@ -79,6 +95,7 @@ __all__ = [
     "to_dot",
     "to_lines",
     "validate",
+    "width_of",
     "write_atomically",
     "write_graph",
 ]

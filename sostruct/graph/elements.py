@@ -8,6 +8,7 @@ equal bytes on disk, whichever way it was written down.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import index
@@ -29,6 +30,7 @@ from sostruct.graph.schema import (
 EdgeKey: TypeAlias = tuple[str, str, str, int]
 """(source, target, coupling, lag): what no two edges of a graph share."""
 
+_HEXADECIMAL = re.compile("[0-9a-f]*")
 _ARROWS = {"directed": "->", "undirected": "--", "bidirected": "<->"}
 
 
@@ -82,6 +84,7 @@ class Edge:
             earlier one.
         strength: coupling weight.
         function: the name of a registered coupling function.
+        connections: between populations of units, which of the connections are there (`connections.py`); "" for all.
 
     Raises:
         GraphError: an attribute is not one the schema knows, or the edge is a loop at lag 0.
@@ -94,6 +97,7 @@ class Edge:
     mark: str = "directed"
     strength: float = 1.0
     function: str = "identity"
+    connections: str = ""
 
     def __post_init__(self) -> None:
         source, target, _, lag = checked_key(self.source, self.target, self.coupling, self.lag)
@@ -101,6 +105,11 @@ class Edge:
             raise _unknown(source, target, "mark", self.mark, MARKS)
         if not is_function_name(self.function):
             raise _unknown(source, target, "function", self.function, function_names())
+        if not isinstance(self.connections, str) or not _HEXADECIMAL.fullmatch(self.connections):
+            raise GraphError(
+                f"Cannot accept edge {source} -> {target}. This is because its connections {self.connections!r} are "
+                'no bits in hexadecimal. Try "" for all of them, or what `encode_connections` writes.'
+            )
         strength = finite_number(self.strength, f"accept edge {source} -> {target}", "strength")
         if lag == 0:
             if source == target:

@@ -169,8 +169,9 @@ def node_attributes(node: Node) -> dict[str, Any]:
 
 
 def edge_attributes(edge: Edge) -> dict[str, Any]:
-    """An edge's attributes as a networkx graph holds them."""
-    return {attribute: getattr(edge, attribute) for attribute in EDGE_ATTRIBUTES}
+    """An edge's attributes as a networkx graph holds them; `connections` only where some are missing."""
+    found = {attribute: getattr(edge, attribute) for attribute in EDGE_ATTRIBUTES}
+    return found if edge.connections else {name: value for name, value in found.items() if name != "connections"}
 
 
 def edge_label(edge: Edge) -> str:

@@ -22,7 +22,7 @@ from sostruct.errors import GraphError
 
 COUPLINGS = ("value", "volatility")
 MARKS = ("directed", "undirected", "bidirected")
-EDGE_ATTRIBUTES = ("coupling", "lag", "mark", "strength", "function")
+EDGE_ATTRIBUTES = ("coupling", "lag", "mark", "strength", "function", "connections")
 RESERVED = frozenset({"id", "kind", "name", "key", "source", "target", *EDGE_ATTRIBUTES})
 
 _kinds: dict[str, NodeKind] = {}
@@ -251,6 +251,8 @@ register_kind(NodeKind("average", {"mean": 0.0, "precision": 1.0, "growth": 0.0}
 register_kind(NodeKind("constant"))
 register_kind(NodeKind("product"))
 register_kind(NodeKind("component", {"count": 1.0}, positive=frozenset({"count"})))
+for _name in ("input", "dense", "regression", "classification"):
+    register_kind(NodeKind(_name, {"width": 1.0}, positive=frozenset({"width"})))
 
 for _name in ("identity", "relu", "sigmoid", "tanh", "curve", "product"):
     register_function_name(_name)

@@ -80,6 +80,12 @@ class AbstractNetwork(eqx.Module):
 
     @property
     @abc.abstractmethod
+    def at_rest(self) -> bool:
+        """Whether more epochs over the same data would find what the last one found: true where an epoch knows all at
+        once, and of a network that learns by small steps only when these have come to an end."""
+
+    @property
+    @abc.abstractmethod
     def nodes(self) -> tuple[str, ...]:
         """Names of the rows of `Signals`, in order."""
 

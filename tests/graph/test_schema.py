@@ -29,6 +29,7 @@ def test_the_kinds_of_the_design():
     expected = {"series": {}, "continuous": BELIEF, "volatile": BELIEF | inside, "binary": {}, "constant": {}}
     expected["product"] = {}
     expected["component"] = {"count": 1.0}
+    expected |= {name: {"width": 1.0} for name in ("input", "dense", "regression", "classification")}
     assert {kind.name: dict(kind.parameters) for kind in node_kinds()} == expected
 
 
