@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import PRNGKeyArray, PyTree
 from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
@@ -32,7 +32,13 @@ State = dict[str, Any]
 
 
 class Evaluate(abc.ABC):
-    """The exact counterfactual, as rules are given it (`counterfactual.Pricing`)."""
+    """The exact counterfactual, as rules are given it (`counterfactual.Pricing`).
+
+    Attributes:
+        data: the prepared data.
+    """
+
+    data: PyTree
 
     @abc.abstractmethod
     def __call__(self, bundles: Sequence[Sequence[AbstractEdit]]) -> NDArray[np.float64]:

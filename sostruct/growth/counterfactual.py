@@ -120,19 +120,33 @@ def evaluate(
     edited = [network.edited(tuple(bundle), key=key) for bundle in bundles]
     capacity = reduce(lambda joined, member: joined.join(member.packed.capacity), edited, network.packed.capacity)
     packed = [member.at_capacity(capacity).packed for member in (network, *edited)]
-    packed += [packed[0]] * ((1 << (len(packed) - 1).bit_length()) - len(packed))
+    structures = [jax.tree.structure(member) for member in packed]
+    found = np.zeros(len(packed))
+    for structure in dict.fromkeys(structures):  # one, unless some edits make another program necessary
+        places = [place for place, own in enumerate(structures) if own == structure]
+        large = network.topology.size > _LARGE
+        own = _together([packed[place] for place in places], data, key, large=large, double=network.needs_double)
+        found[places] = own
+    return np.asarray(found[1:] - found[0], np.float64)
+
+
+def _together(
+    members: list[AbstractPacked], data: PyTree, key: PRNGKeyArray, *, large: bool, double: bool
+) -> NDArray[np.float64]:
+    """Log evidence of an epoch of each of some networks that share a program [member]."""
+    packed = members + [members[0]] * ((1 << (len(members) - 1).bit_length()) - len(members))
     leaves, structures = zip(*(jax.tree.flatten(member) for member in packed), strict=True)
     shared = tuple(
         all(leaf is first for leaf in column) for column in zip(*leaves, strict=True) for first in column[:1]
     )
-    with double_precision(network.needs_double):
+    with double_precision(double):
         columns = [
             column[0] if common else jnp.stack(column)
             for column, common in zip(zip(*leaves, strict=True), shared, strict=True)
         ]
         population = jax.tree.unflatten(structures[0], columns)
-        evidence = np.asarray(_evidence(population, shared, data, key, network.topology.size > _LARGE))
-    return np.asarray(evidence[1 : len(bundles) + 1] - evidence[0], np.float64)
+        evidence = np.asarray(_evidence(population, shared, data, key, large))
+    return np.asarray(evidence[: len(members)], np.float64)
 
 
 @eqx.filter_jit

@@ -26,10 +26,12 @@ class Plateau(AbstractTrigger):
     Attributes:
         epochs: how long to wait.
         tau: nats over the epoch that count as a rise.
+        enough: surprise per step, nats, at which nothing more is asked for.
     """
 
     epochs: int = 3
     tau: float = 1.0
+    enough: float | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.epochs, bool) or not isinstance(self.epochs, int) or self.epochs < 1 or not self.tau >= 0.0:
@@ -40,18 +42,21 @@ class Plateau(AbstractTrigger):
 
     def init(self) -> State:
         """No epoch seen."""
-        return {"best": None, "since": 0}
+        return {"best": None, "since": 0, "last": None}
 
     def fire(self, network: AbstractNetwork, signals: Signals, state: State) -> tuple[bool, State]:
         """Whether the wait is over."""
         steps = max(float(np.max(np.asarray(signals.count), initial=0.0)), 1.0)
         now, best = float(signals.evidence) / steps, state["best"]
         if best is None or steps * (now - best) > self.tau:
-            return False, {"best": now, "since": 0}
-        if state["since"] + 1 < self.epochs:
-            return False, {"best": best, "since": state["since"] + 1}
-        return True, {"best": now, "since": 0}
+            return False, {"best": now, "since": 0, "last": now}
+        if state["since"] + 1 < self.epochs or self._enough(now):
+            return False, {"best": best, "since": state["since"] + 1, "last": now}
+        return True, {"best": now, "since": 0, "last": now}
+
+    def _enough(self, evidence: float | None) -> bool:
+        return self.enough is not None and evidence is not None and -evidence <= self.enough
 
     def exhausted(self, state: State) -> bool:
-        """Never: if nothing else happens, evidence stays where it is."""
-        return False
+        """Where it is enough; else never: if nothing else happens, evidence stays where it is."""
+        return self._enough(state["last"])

@@ -48,11 +48,11 @@ class AbstractLayered(AbstractEstimator[Predictor]):
         start: the graph to start from instead (`LayeredNetwork.of`); `hidden`, `function` and `skip` play no part then.
         target: the column of X that is predicted, where y is not given.
         growth: a growth rule; None keeps the graph as it is.
-        epochs: most passes over the rows.
+        epochs: most epochs, each `passes` over the rows.
         optimizer: any `optax.GradientTransformation`; `optax.adam(rate)` when None.
         rate: learning rate of the default optimizer.
         batch: rows per step.
-        decay, noise, smoothing, patience: see `networks.layered.learning.Learning`.
+        passes, decay, noise, smoothing, patience: see `networks.layered.learning.Learning`.
         validation: share of the rows held out of learning, which say when to stop and which parameters were best; 0 for
             none.
         standardize: whether features are standardized; if not, they are taken as they are.
@@ -68,6 +68,7 @@ class AbstractLayered(AbstractEstimator[Predictor]):
     optimizer: optax.GradientTransformation | None
     rate: float
     batch: int
+    passes: int
     decay: float
     noise: float
     smoothing: float
@@ -212,6 +213,7 @@ class AbstractLayered(AbstractEstimator[Predictor]):
         return Learning(
             adam(float(self.rate)) if self.optimizer is None else self.optimizer,
             self.batch,
+            self.passes,
             self.decay,
             self.noise,
             self.smoothing,
@@ -268,6 +270,7 @@ class LayeredClassifier(AbstractLayered):
         optimizer: optax.GradientTransformation | None = None,
         rate: float = 0.003,
         batch: int = 32,
+        passes: int = 1,
         decay: float = 0.0,
         noise: float = 0.0,
         smoothing: float = 0.0,
@@ -288,6 +291,7 @@ class LayeredClassifier(AbstractLayered):
         self.optimizer = optimizer
         self.rate = rate
         self.batch = batch
+        self.passes = passes
         self.decay = decay
         self.noise = noise
         self.smoothing = smoothing
@@ -358,6 +362,7 @@ class LayeredRegressor(AbstractLayered):
         optimizer: optax.GradientTransformation | None = None,
         rate: float = 0.003,
         batch: int = 32,
+        passes: int = 1,
         decay: float = 0.0,
         noise: float = 0.0,
         patience: int | None = 20,
@@ -376,6 +381,7 @@ class LayeredRegressor(AbstractLayered):
         self.optimizer = optimizer
         self.rate = rate
         self.batch = batch
+        self.passes = passes
         self.decay = decay
         self.noise = noise
         self.smoothing = 0.0

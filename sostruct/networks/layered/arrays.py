@@ -47,13 +47,13 @@ def assembled(
         for place, name in enumerate(names)
     ]
     now, best = (Parameters(tuple(own[copy] for own in weights), tuple(own[copy] for own in biases)) for copy in (0, 1))
-    if before is not None and before.plan == plan:
+    if before is not None and before.plan == plan and loose.copies > 2:
         fresh = before.state
     else:
         fresh = jax.tree.map(np.asarray, learning.optimizer.init(now))
-    if before is not None:
+    if before is not None and loose.copies > 2:
         moments = [own[2:] for own in (*weights, *biases)]
-        fresh = state_with(learning.optimizer, before.state, fresh, now, moments)
+        fresh = state_with(before.state, fresh, moments)
     out = plan.widths[plan.output]
     noise = np.ones(out, np.float32)
     return PackedLayered(

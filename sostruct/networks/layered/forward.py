@@ -32,8 +32,20 @@ class Parameters(eqx.Module):
     biases: tuple[Shaped[Numbers, " _"], ...]
 
 
-def sums(plan: Plan, parameters: Parameters, inputs: Sequence[Float[Array, "row _"]]) -> list[Float[Array, "row _"]]:
-    """The weighted sum z of every node [row, slot], in the order of the plan; of inputs, what they observe."""
+def sums(
+    plan: Plan,
+    parameters: Parameters,
+    inputs: Sequence[Float[Array, "row _"]],
+    nudges: Sequence[Float[Array, "row _"]] | None = None,
+) -> list[Float[Array, "row _"]]:
+    """The weighted sum z of every node [row, slot], in the order of the plan; of inputs, what they observe.
+
+    Args:
+        plan: which populations feed which.
+        parameters: weights and biases.
+        inputs: what each input node observes.
+        nudges: added to the sum of every node, zeros: slopes are taken with respect to them.
+    """
     found: list[Array] = []
     given = iter(inputs)
     for place, kind in enumerate(plan.kinds):
@@ -44,6 +56,8 @@ def sums(plan: Plan, parameters: Parameters, inputs: Sequence[Float[Array, "row 
         for at in plan.into(place):
             sent = FUNCTIONS[plan.arrows[at].function].value(found[plan.arrows[at].source])
             z = z + sent @ parameters.weights[at]
+        if nudges is not None:
+            z = z + nudges[place]
         own = plan.within(place)
         found.append(z if own is None else _cascade(z, parameters.weights[own], plan.arrows[own].function))
     return found

@@ -38,6 +38,7 @@ class Learning:
         optimizer: any `optax.GradientTransformation`; programs are compiled for it, so networks that use the same
             object share them.
         batch: rows per step; at most all.
+        passes: over the rows in an epoch, each in an order of its own; what is reported and edited is so after all.
         decay: weight decay: decay / 2 times the sum of squared weights, biases left out, is added to the mean surprise
             per row.
         noise: standard deviation of noise added to the inputs in every step, in standard deviations of the inputs
@@ -52,13 +53,14 @@ class Learning:
 
     optimizer: optax.GradientTransformation = field(default_factory=adam)
     batch: int = 32
+    passes: int = 1
     decay: float = 0.0
     noise: float = 0.0
     smoothing: float = 0.0
     patience: int | None = 20
 
     def __post_init__(self) -> None:
-        for name in ("batch", "patience"):
+        for name in ("batch", "passes", "patience"):
             count = getattr(self, name)
             if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
                 raise ConfigError(f"Cannot learn with {name}={count!r}. This is because it is a count. Try {name}=32.")
@@ -82,11 +84,18 @@ def kept(parameters: Parameters, there: Parameters) -> Parameters:
     return found
 
 
-def masked_state(optimizer: optax.GradientTransformation, state: Any, there: Parameters) -> Any:
-    """An optimizer's state whose moments are 0 where nothing is."""
-    return optax.tree_utils.tree_map_params(
-        optimizer, lambda moment, mask: jnp.where(mask, moment, jnp.zeros_like(moment)), state, there
-    )
+def masked_state(state: Any, there: Parameters) -> Any:
+    """An optimizer's state that remembers nothing of what is not there."""
+
+    def masked(part: Any) -> Any:
+        return jax.tree.map(_masked, part, there) if isinstance(part, Parameters) else part
+
+    return jax.tree.map(masked, state, is_leaf=lambda part: isinstance(part, Parameters))
+
+
+def _masked(moment: Array, mask: Array) -> Array:
+    # of several steps at once, each is masked; what is of another shape knows nothing of single weights
+    return jnp.where(mask, moment, jnp.zeros_like(moment)) if moment.shape[-mask.ndim :] == mask.shape else moment
 
 
 def learned(
@@ -100,7 +109,7 @@ def learned(
     noise: Array,
     key: PRNGKeyArray,
 ) -> tuple[Parameters, Any]:
-    """Parameters and the optimizer's state after one pass over the rows in an order of its own.
+    """Parameters and the optimizer's state after an epoch: passes over the rows, each in an order of its own.
 
     Args:
         plan, output, learning: static.
@@ -111,14 +120,10 @@ def learned(
         noise: variance of the targets about the prediction [unit], standardized.
         key: of the order of the rows and of the input noise.
     """
+    optimizer = optax.with_extra_args_support(learning.optimizer)
     rows = target.shape[0]
     batch = min(learning.batch, rows)
     steps = -(-rows // batch)
-    shuffling, drawing = jax.random.split(key)
-    # the last batch may be short: places beyond the rows weigh nothing
-    order = jnp.concatenate(
-        [jax.random.permutation(shuffling, rows), jnp.full(steps * batch - rows, rows, jnp.int32)]
-    ).reshape(steps, batch)
 
     def loss(parameters: Parameters, places: Array, own: PRNGKeyArray) -> Array:
         weight = (places < rows).astype(noise.dtype)
@@ -138,9 +143,19 @@ def learned(
 
     def step(carry: tuple[Parameters, Any], at: tuple[Array, PRNGKeyArray]) -> tuple[tuple[Parameters, Any], None]:
         parameters, state = carry
-        slope = kept(jax.grad(loss)(parameters, *at), there)
-        update, state = learning.optimizer.update(slope, state, parameters)
+        value, slope = jax.value_and_grad(loss)(parameters, *at)
+        slope = kept(slope, there)
+        # what some optimizers look along a line for; the others take no notice
+        more = {"value": value, "grad": slope, "value_fn": lambda tried: loss(tried, *at)}
+        update, state = optimizer.update(slope, state, parameters, **more)
         return (kept(optax.apply_updates(parameters, update), there), state), None
 
-    (parameters, state), _ = jax.lax.scan(step, start, (order, jax.random.split(drawing, steps)))
-    return parameters, masked_state(learning.optimizer, state, there)
+    def once(carry: tuple[Parameters, Any], own: PRNGKeyArray) -> tuple[tuple[Parameters, Any], None]:
+        shuffling, drawing = jax.random.split(own)
+        # the last batch may be short: places beyond the rows weigh nothing
+        rest = jnp.full(steps * batch - rows, rows, jnp.int32)
+        order = jnp.concatenate([jax.random.permutation(shuffling, rows), rest]).reshape(steps, batch)
+        return jax.lax.scan(step, carry, (order, jax.random.split(drawing, steps)))[0], None
+
+    (parameters, state), _ = jax.lax.scan(once, start, jax.random.split(key, learning.passes))
+    return parameters, masked_state(state, there)

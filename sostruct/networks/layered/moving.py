@@ -9,7 +9,7 @@ optimizer's count of steps goes on, for one that starts anew forgets the directi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -17,7 +17,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from numpy.typing import NDArray
 
 from sostruct.errors import GraphError
@@ -206,64 +205,39 @@ def _vanishes(function: str) -> bool:
     return float(FUNCTIONS[function].value(jnp.zeros(()))) == 0.0
 
 
-def positions(parameters: Parameters) -> Parameters:
-    """The place of every array among the leaves, in its stead."""
-    leaves, structure = jax.tree.flatten(parameters)
-    found: Parameters = jax.tree.unflatten(structure, list(range(len(leaves))))
-    return found
+def _parts(state: Any) -> tuple[list[Any], Any]:
+    """A state's leaves, what has the structure of the parameters being one of them."""
+    leaves, structure = jax.tree.flatten(state, is_leaf=lambda part: isinstance(part, Parameters))
+    return leaves, structure
 
 
-def moments_of(optimizer: optax.GradientTransformation, state: Any, parameters: Parameters) -> list[list[Any]]:
-    """What the optimizer remembers of every array, by its place: those of its shape, in the order of the state."""
-    leaves = jax.tree.leaves(parameters)
-    found: list[list[Any]] = [[] for _ in leaves]
-
-    def collect(moment: Any, place: int) -> Any:
-        if np.shape(moment) == np.shape(leaves[place]):
-            found[place].append(np.array(moment))
-        return moment
-
-    optax.tree_utils.tree_map_params(optimizer, collect, state, positions(parameters))
-    return found
+def moments_of(state: Any, parameters: Parameters) -> list[list[Any]] | None:
+    """What an optimizer remembers of every array, by its place, in the order of the state; None where some of it is not
+    of the shape of the array, and so cannot follow an edit."""
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(parameters)]
+    kept = [jax.tree.leaves(part) for part in _parts(state)[0] if isinstance(part, Parameters)]
+    if any(np.shape(one) != shape for own in kept for one, shape in zip(own, shapes, strict=True)):
+        return None
+    return [[np.array(own[place]) for own in kept] for place in range(len(shapes))]
 
 
-def state_with(
-    optimizer: optax.GradientTransformation,
-    old: Any,
-    fresh: Any,
-    parameters: Parameters,
-    moments: Sequence[Sequence[Any]],
-) -> Any:
-    """A state of these moments, with what the old one has counted.
+def state_with(old: Any, fresh: Any, moments: Sequence[Sequence[Any]]) -> Any:
+    """A state of these moments, with whatever else the old one has, such as a count of steps.
 
     Args:
-        optimizer: whose.
         old: the state before.
-        fresh: one for the new arrays, with the values of moments that cannot be moved.
-        parameters: the new arrays.
+        fresh: one of the new arrays.
         moments: by the place of the array, in the order of the state.
     """
-    leaves = jax.tree.leaves(parameters)
-    counted: list[Any] = []
-
-    def count(number: Any) -> Any:
-        counted.append(number)
-        return number
-
-    optax.tree_utils.tree_map_params(optimizer, lambda moment: moment, old, transform_non_params=count)
-    numbers, waiting = iter(counted), [iter(own) for own in moments]
-
-    def place_moment(moment: Any, place: int) -> Any:
-        same = np.shape(moment) == np.shape(leaves[place])
-        return next(waiting[place], moment) if same else moment
-
-    return optax.tree_utils.tree_map_params(
-        optimizer, place_moment, fresh, positions(parameters), transform_non_params=_continued(numbers)
-    )
-
-
-def _continued(numbers: Any) -> Callable[[Any], Any]:
-    return lambda number: next(numbers, number)
+    leaves, structure = _parts(fresh)
+    before, number, parts = _parts(old)[0], 0, []
+    for leaf, own in zip(leaves, before, strict=True):
+        if not isinstance(leaf, Parameters):
+            parts.append(own)
+            continue
+        parts.append(jax.tree.unflatten(jax.tree.structure(leaf), [one[number] for one in moments]))
+        number += 1
+    return jax.tree.unflatten(structure, parts)
 
 
 def padded(array: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:

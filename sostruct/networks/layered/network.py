@@ -317,13 +317,11 @@ class LayeredNetwork(AbstractNetwork):
     def _loosened(self, generator: np.random.Generator) -> Loose:
         """The arrays by name."""
         packed = self.packed
-        moments = moments_of(packed.learning.optimizer, packed.state, packed.parameters)
-        values = zip(jax.tree.leaves(packed.parameters), jax.tree.leaves(packed.best[0]), moments, strict=True)
-        leaves = [[np.array(now), np.array(best), *own] for now, best, own in values]
-        most = max(len(own) for own in leaves)
-        leaves = [own + [np.zeros_like(own[0])] * (most - len(own)) for own in leaves]
+        moments = moments_of(packed.state, packed.parameters)
+        learned = [[np.array(one) for one in jax.tree.leaves(part)] for part in (packed.parameters, packed.best[0])]
+        leaves = [[now, best, *own] for now, best, own in zip(*learned, moments or [[]] * len(learned[0]), strict=True)]
         edges = edges_of(self.topology)
-        loose = Loose(self.topology, {}, {}, most, generator)
+        loose = Loose(self.topology, {}, {}, len(leaves[0]), generator)
         for edge, own in zip(edges, leaves[: len(edges)], strict=True):
             rows, columns = width(self.topology, edge.source), width(self.topology, edge.target)
             loose.weights[edge.key] = [one[:rows, :columns].copy() for one in own]
