@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from typing import final
+from typing import Any, final
 
 import equinox as eqx
 import jax
@@ -120,13 +120,13 @@ def evaluate(
     edited = [network.edited(tuple(bundle), key=key) for bundle in bundles]
     capacity = reduce(lambda joined, member: joined.join(member.packed.capacity), edited, network.packed.capacity)
     packed = [member.at_capacity(capacity).packed for member in (network, *edited)]
-    structures = [jax.tree.structure(member) for member in packed]
-    found = np.zeros(len(packed))
-    for structure in dict.fromkeys(structures):  # one, unless some edits make another program necessary
-        places = [place for place, own in enumerate(structures) if own == structure]
-        large = network.topology.size > _LARGE
-        own = _together([packed[place] for place in places], data, key, large=large, double=network.needs_double)
-        found[places] = own
+    programs: dict[Any, list[int]] = {}  # one, unless some edits make another necessary
+    for place, member in enumerate(packed):
+        programs.setdefault(jax.tree.structure(member), []).append(place)
+    found, large = np.zeros(len(packed)), network.topology.size > _LARGE
+    for places in programs.values():
+        members = [packed[place] for place in places]
+        found[places] = _together(members, data, key, large=large, double=network.needs_double)
     return np.asarray(found[1:] - found[0], np.float64)
 
 

@@ -24,6 +24,8 @@ from sostruct.control.run import EpochReport, Run
 from sostruct.errors import ConfigError, DataError
 from sostruct.growth.base import AbstractGrowthRule
 from sostruct.growth.catalogue import none
+from sostruct.growth.layered.limits import Units
+from sostruct.growth.rule import GrowthRule
 from sostruct.networks.hgf.couplings import FUNCTIONS
 from sostruct.networks.layered.building import feedforward
 from sostruct.networks.layered.learning import Learning, adam
@@ -187,6 +189,9 @@ class AbstractLayered(AbstractEstimator[Predictor]):
             reading=reading,
             key=jax.random.key(self.seed),
         )
+        for restraint in self.growth.restraints if isinstance(self.growth, GrowthRule) else ():
+            if isinstance(restraint, Units):
+                restraint.check(network)
         return frame, network.standardized(data, inputs=self.standardize)
 
     def _graph(self, columns: int, classes: tuple[Label, ...], targets: tuple[str, ...]) -> Any:

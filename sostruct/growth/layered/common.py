@@ -10,7 +10,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from numpy.typing import NDArray
 
 from sostruct.errors import ConfigError
-from sostruct.graph import AbstractEdit, AddUnits, SetWeights
+from sostruct.graph import AbstractEdit, AddEdge, AddNode, AddUnits, SetWeights
 from sostruct.growth.base import Evaluate
 from sostruct.networks.base import AbstractNetwork, Candidate
 from sostruct.networks.layered.arrays import generator_of
@@ -72,8 +72,8 @@ def places(network: LayeredNetwork, *, function: str = "tanh", cascade: bool = F
     topology = network.topology
     if not network.hidden:
         edits = birth(topology, 1, function=function, cascade=cascade)
-        edges = [edit.edge for edit in edits if hasattr(edit, "edge")]
-        name = next(edit.name for edit in edits if hasattr(edit, "kind"))
+        edges = [edit.edge for edit in edits if isinstance(edit, AddEdge)]
+        name = next(edit.name for edit in edits if isinstance(edit, AddNode))
         into = tuple((edge.source, edge.function) for edge in edges if edge.target == name != edge.source)
         out = tuple(edge.target for edge in edges if edge.source == name != edge.target)
         return [Place(name, into, out, function, cascade, edits, 0)]

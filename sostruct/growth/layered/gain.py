@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,7 +40,7 @@ def received(rows: RowStatistics, place: Place, incoming: Mapping[str, Matrix], 
     if place.width and place.name in incoming:
         z = z + rows.sent(place.name, place.function) @ incoming[place.name][: place.width]
     with double_precision(False):
-        return np.asarray(FUNCTIONS[place.function].value(np.asarray(z, np.float32)), np.float64)
+        return np.asarray(FUNCTIONS[place.function].value(jnp.asarray(z, jnp.float32)), np.float64)
 
 
 def known(rows: RowStatistics, network: LayeredNetwork, place: Place) -> Matrix:
@@ -122,3 +123,22 @@ def units_gain(
     """`gains` of one unit."""
     columns = {name: np.asarray(values, np.float64)[:, None] for name, values in incoming.items()}
     return float(gains(network, data, place, columns, np.array([bias]))[0])
+
+
+def trainable(network: LayeredNetwork, data: LayeredData, place: Place) -> float:
+    """Nats that the weights which the population's units send by could still gain by the same formula, with all of
+    them moved together: Tr[S^-1 B A^-1 B'] / 2 over the learned rows, of rows that did not choose the step."""
+    if not place.width:
+        return 0.0
+    found = []
+    for seen, unseen in halved(network, data):
+        parts = []
+        for rows in (seen, unseen):
+            sent, own = rows.sent(place.name, place.function), slopes(rows, place)
+            parts.append((Sample(sent, own), sent.T @ sent / len(sent)))
+        (first, gram), (other, unseen_gram) = parts
+        damped = gram + (DAMPING * np.trace(gram) / len(gram) + 1e-12) * np.eye(len(gram))
+        steps = np.linalg.solve(first.S, first.b) @ np.linalg.inv(damped)
+        curve = np.einsum("ia,ij,jb,ab->", steps, other.S, steps, unseen_gram)
+        found.append(float((steps * other.b).sum() - 0.5 * curve))
+    return len(data.target) * max(float(np.mean(found)), 0.0)

@@ -104,3 +104,10 @@ def gradients(network: LayeredNetwork, data: LayeredData) -> dict[tuple[str, str
         edge.key: rows.sent(edge.source, edge.function).T @ rows.slopes[edge.target] / count
         for edge in edges_of(network.topology)
     }
+
+
+def slope_at_zero(function: str) -> tuple[float, float]:
+    """The value and the slope of a function at 0."""
+    with double_precision(False):
+        value, slope = jax.jvp(FUNCTIONS[function].value, (jnp.zeros(()),), (jnp.ones(()),))
+    return float(value), float(slope)
