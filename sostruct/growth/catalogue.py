@@ -1,7 +1,8 @@
 """The rules by name: surprise-driven growth and the controls it must beat.
 
 `evidence` is for lagged networks, `residual` and `counterfactual` are for belief networks, `crp` for mixtures.
-`aged` and `dormant` grow as `residual` does and control for how it prunes.
+`natural_expansion`, `gradmax`, `cascade`, `pruned`, `grown_and_pruned`, `rigl` and `set_rewiring` are for layered
+networks (`growth/layered/catalogue.py`). `aged` and `dormant` grow as `residual` does and control for how it prunes.
 Each control differs from `evidence` in the part it controls for: `random` in where, `every` in when and accept, `none`
 in everything. Controls that cannot say when to stop are given a budget of parents per target.
 """
@@ -14,6 +15,15 @@ from types import MappingProxyType
 from sostruct.growth.accept import Always, PositiveEvidence
 from sostruct.growth.crp import CRP
 from sostruct.growth.grid import Grid
+from sostruct.growth.layered.catalogue import (
+    cascade,
+    gradmax,
+    grown_and_pruned,
+    natural_expansion,
+    pruned,
+    rigl,
+    set_rewiring,
+)
 from sostruct.growth.residual import Residual
 from sostruct.growth.restraint import Budget
 from sostruct.growth.retirement import Aged, Dormant
@@ -73,6 +83,26 @@ def crp(threshold: float = 1e-6) -> GrowthRule:
     """Components of a mixture are born, die, split and merge wherever the log evidence rises."""
     return GrowthRule(Every(1), CRP(), PositiveEvidence(threshold))
 
+
+__all__ = [
+    "aged",
+    "all_rules",
+    "cascade",
+    "counterfactual",
+    "crp",
+    "dormant",
+    "every",
+    "evidence",
+    "gradmax",
+    "grown_and_pruned",
+    "natural_expansion",
+    "none",
+    "pruned",
+    "random",
+    "residual",
+    "rigl",
+    "set_rewiring",
+]
 
 all_rules: Mapping[str, Callable[[], GrowthRule]] = MappingProxyType(
     {"evidence": evidence, "random": random, "every": every, "none": none}

@@ -30,8 +30,8 @@ class During(AbstractTrigger):
             count = getattr(self, name)
             if isinstance(count, bool) or not isinstance(count, int) or count < 1:
                 raise ConfigError(
-                    f"Cannot trigger with {name}={count!r}. This is because it is a count of epochs. Try a whole number "
-                    ">= 1."
+                    f"Cannot trigger with {name}={count!r}. This is because it is a count of epochs. Try a whole "
+                    "number >= 1."
                 )
 
     def init(self) -> State:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -53,12 +54,14 @@ class AbstractLayered(AbstractEstimator[Predictor]):
         epochs: most epochs, each `passes` over the rows.
         optimizer: any `optax.GradientTransformation`; `optax.adam(rate)` when None.
         rate: learning rate of the default optimizer.
+        anneal: whether it falls to 0, as half a cosine, over all `epochs` (Loshchilov & Hutter 2017).
         batch: rows per step.
         passes, decay, noise, smoothing, patience: see `networks.layered.learning.Learning`.
         validation: share of the rows held out of learning, which say when to stop and which parameters were best; 0 for
             none.
         standardize: whether features are standardized; if not, they are taken as they are.
-        edits_per_epoch: most edits per epoch; every edit changes what all others are worth, so 1.
+        edits_per_epoch: most edits per epoch; None for no limit. Every edit changes what all others are worth, so the
+            rules here make one.
         seed: of the first weights, the order of rows, noise, and which rows are held out.
     """
 
@@ -69,6 +72,7 @@ class AbstractLayered(AbstractEstimator[Predictor]):
     target: str | Sequence[str] | None
     optimizer: optax.GradientTransformation | None
     rate: float
+    anneal: bool
     batch: int
     passes: int
     decay: float
@@ -185,7 +189,7 @@ class AbstractLayered(AbstractEstimator[Predictor]):
         data = reading.data(frame)
         network = LayeredNetwork.of(
             self._graph(len(features), classes, targets),
-            learning=self._learning(),
+            learning=self._learning(len(data.target)),
             reading=reading,
             key=jax.random.key(self.seed),
         )
@@ -210,13 +214,13 @@ class AbstractLayered(AbstractEstimator[Predictor]):
         kind, units = self._output(classes, targets)
         return feedforward(columns, self.hidden, kind, units, function=self.function, skip=self.skip)
 
-    def _learning(self) -> Learning:
+    def _learning(self, rows: int) -> Learning:
         if self.optimizer is None and not (isinstance(self.rate, (int, float)) and self.rate > 0.0):
             raise ConfigError(
                 f"Cannot learn at rate={self.rate!r}. This is because a learning rate is positive. Try rate=0.003."
             )
-        return Learning(
-            adam(float(self.rate)) if self.optimizer is None else self.optimizer,
+        learning = Learning(
+            adam() if self.optimizer is None else self.optimizer,
             self.batch,
             self.passes,
             self.decay,
@@ -224,6 +228,10 @@ class AbstractLayered(AbstractEstimator[Predictor]):
             self.smoothing,
             self.patience,
         )
+        if self.optimizer is not None:
+            return learning
+        steps = self.epochs * learning.passes * -(-rows // min(learning.batch, rows)) if self.anneal else None
+        return replace(learning, optimizer=adam(float(self.rate), steps))
 
     def default_rule(self) -> AbstractGrowthRule:
         """No edits: the graph stays as it is."""
@@ -271,9 +279,10 @@ class LayeredClassifier(AbstractLayered):
         target: str | Sequence[str] | None = None,
         classes: Sequence[Label] | None = None,
         growth: AbstractGrowthRule | None = None,
-        epochs: int = 200,
+        epochs: int = 100,
         optimizer: optax.GradientTransformation | None = None,
         rate: float = 0.003,
+        anneal: bool = False,
         batch: int = 32,
         passes: int = 1,
         decay: float = 0.0,
@@ -282,7 +291,7 @@ class LayeredClassifier(AbstractLayered):
         patience: int | None = 20,
         validation: float = 0.15,
         standardize: bool = True,
-        edits_per_epoch: int | None = 1,
+        edits_per_epoch: int | None = None,
         seed: int = 0,
     ) -> None:
         self.hidden = hidden
@@ -295,6 +304,7 @@ class LayeredClassifier(AbstractLayered):
         self.epochs = epochs
         self.optimizer = optimizer
         self.rate = rate
+        self.anneal = anneal
         self.batch = batch
         self.passes = passes
         self.decay = decay
@@ -363,9 +373,10 @@ class LayeredRegressor(AbstractLayered):
         start: nx.MultiDiGraph | None = None,
         target: str | Sequence[str] | None = None,
         growth: AbstractGrowthRule | None = None,
-        epochs: int = 200,
+        epochs: int = 100,
         optimizer: optax.GradientTransformation | None = None,
         rate: float = 0.003,
+        anneal: bool = False,
         batch: int = 32,
         passes: int = 1,
         decay: float = 0.0,
@@ -373,7 +384,7 @@ class LayeredRegressor(AbstractLayered):
         patience: int | None = 20,
         validation: float = 0.15,
         standardize: bool = True,
-        edits_per_epoch: int | None = 1,
+        edits_per_epoch: int | None = None,
         seed: int = 0,
     ) -> None:
         self.hidden = hidden
@@ -385,6 +396,7 @@ class LayeredRegressor(AbstractLayered):
         self.epochs = epochs
         self.optimizer = optimizer
         self.rate = rate
+        self.anneal = anneal
         self.batch = batch
         self.passes = passes
         self.decay = decay

@@ -12,6 +12,7 @@ from sostruct.tasks.checks import check_frame, check_max_lag, rows_needed
 from sostruct.tasks.confounded import ConfoundedVAR
 from sostruct.tasks.coupled_maps import CoupledMaps
 from sostruct.tasks.hidden import HiddenStructure
+from sostruct.tasks.labeled import XOR, Digits, TwoSpirals
 from sostruct.tasks.lorenz96 import Lorenz96
 from sostruct.tasks.lotka_volterra import LotkaVolterra
 from sostruct.tasks.macro import USMacro
@@ -46,15 +47,20 @@ all_tasks: Mapping[str, type[AbstractTask]] = MappingProxyType(
         "sunspots": Sunspots,
         "oil_price": OilPrice,
         "exchange_rate": ExchangeRate,
+        "digits": Digits,
+        "xor": XOR,
+        "two_spirals": TwoSpirals,
     }
 )
 """Every task that loads with nothing but a seed, by name; the contract tests run over all of them."""
 
 __all__ = [
+    "XOR",
     "AbstractTask",
     "BurstingVAR",
     "ConfoundedVAR",
     "CoupledMaps",
+    "Digits",
     "DriftingMixture",
     "ExchangeRate",
     "GappedVAR",
@@ -73,6 +79,7 @@ __all__ = [
     "SwitchingVAR",
     "Table",
     "Task",
+    "TwoSpirals",
     "USMacro",
     "all_tasks",
     "check_frame",

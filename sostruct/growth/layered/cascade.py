@@ -45,21 +45,24 @@ class Cascade(AbstractScorer):
 
     Attributes:
         pool: candidates trained side by side.
+        tried: of these, how many are proposed, the best first: more than one for a rule that prices them by running.
         steps: of their training.
         rate: its learning rate (Adam).
         function: of the units of a cascade that is yet to be born.
     """
 
     pool: int = 16
+    tried: int = 1
     steps: int = 200
     rate: float = 0.05
     function: str = "tanh"
 
     def __post_init__(self) -> None:
-        if self.pool < 1 or self.steps < 0 or not self.rate > 0.0:
+        if not 1 <= self.tried <= self.pool or self.steps < 0 or not self.rate > 0.0:
             raise ConfigError(
-                f"Cannot train {self.pool} candidates in {self.steps} steps at the rate {self.rate}. This is because "
-                "these are counts and a positive number. Try pool=16, steps=200, rate=0.05."
+                f"Cannot train {self.pool} candidates, {self.tried} of them to be tried, in {self.steps} steps at the "
+                f"rate {self.rate}. This is because these are counts, the second at most the first, and a positive "
+                "number. Try pool=16, tried=1, steps=200, rate=0.05."
             )
         if self.function not in FUNCTIONS:
             raise ConfigError(
@@ -79,7 +82,7 @@ class Cascade(AbstractScorer):
     def score(
         self, network: AbstractNetwork, signals: Signals, state: State, *, evaluate: Evaluate, key: PRNGKeyArray
     ) -> tuple[Sequence[Candidate], State]:
-        """The best candidate of each cascade."""
+        """The best candidates of each cascade."""
         own, data = layered(network, "growth=cascade"), rows_of(evaluate)
         rows, generator, found = statistics(own, data), drawing(key), []
         for place in places(own, function=self.function, cascade=True):
@@ -90,18 +93,18 @@ class Cascade(AbstractScorer):
                 parts.append(rows.sent(place.name, place.function))
             seen = np.concatenate(parts, axis=1)
             errors = np.concatenate([rows.slopes[name] for name in place.out], axis=1)
-            weights, bias = self._trained(seen, errors, place.function, generator)
             cuts = np.cumsum([part.shape[1] for part in parts])[:-1]
             names = [name for name, _ in place.into] + ([place.name] if place.width else [])
-            incoming = dict(zip(names, np.split(weights, cuts), strict=True))
-            gain = units_gain(own, data, place, incoming, bias)
-            found.append(candidate(own, place, arrival(place, incoming, bias), gain))
-        return sorted(found, key=lambda one: -one.nats), state
+            for weights, bias in self._trained(seen, errors, place.function, generator):
+                incoming = dict(zip(names, np.split(weights, cuts), strict=True))
+                gain = units_gain(own, data, place, incoming, bias)
+                found.append(candidate(own, place, arrival(place, incoming, bias), gain))
+        return found, state
 
     def _trained(
         self, seen: np.ndarray, errors: np.ndarray, function: str, generator: np.random.Generator
-    ) -> tuple[np.ndarray, float]:
-        """Weights and bias of the best candidate."""
+    ) -> list[tuple[np.ndarray, float]]:
+        """Weights and biases of the best candidates, the best first."""
         count = seen.shape[1]
         # columns to a power of two, so that a unit more is no program more
         width = power_of_two(count, UNITS_FLOOR)
@@ -112,8 +115,9 @@ class Cascade(AbstractScorer):
         away = (errors - errors.mean(axis=0)).astype(np.float32)
         with double_precision(False):
             weights, score = _ascended(start, wide, away, function, self.steps, np.float32(self.rate))
-        best = np.asarray(weights)[int(np.argmax(np.asarray(score)))].astype(np.float64)
-        return best[:count], float(best[-1])
+        order = np.argsort(-np.asarray(score), kind="stable")[: self.tried]
+        best = np.asarray(weights, np.float64)[order]
+        return [(own[:count], float(own[-1])) for own in best]
 
 
 @partial(jax.jit, static_argnames=("function", "steps"))

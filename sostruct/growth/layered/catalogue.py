@@ -58,9 +58,14 @@ def dormant_units(share: float = 0.025, epochs: int = 5) -> GrowthRule:
     return GrowthRule(Every(epochs), Dormant(share), Always())
 
 
-def sparse(by: str = "gradient", share: float = 0.3, epochs: int = 75, every: int = 3) -> GrowthRule:
-    """Connections move: RigL by gradient, SET by random."""
-    return GrowthRule(Every(1), RewireConnections(by, share, epochs, every), Always())
+def rigl(share: float = 0.3, epochs: int = 75, every: int = 3) -> GrowthRule:
+    """Connections move to where the slope of the surprise is largest."""
+    return GrowthRule(Every(1), RewireConnections("gradient", share, epochs, every), Always())
+
+
+def set_rewiring(share: float = 0.3, epochs: int = 75, every: int = 3) -> GrowthRule:
+    """Connections move anywhere."""
+    return GrowthRule(Every(1), RewireConnections("random", share, epochs, every), Always())
 
 
 def grown_and_pruned(
@@ -86,7 +91,8 @@ layered_rules: Mapping[str, Callable[[], GrowthRule | Several]] = MappingProxyTy
         "gradmax": gradmax,
         "pruned": pruned,
         "dormant_units": dormant_units,
-        "sparse": sparse,
+        "rigl": rigl,
+        "set_rewiring": set_rewiring,
         "grown_and_pruned": grown_and_pruned,
     }
 )

@@ -24,9 +24,10 @@ from sostruct.networks.layered.plan import Plan
 
 
 @lru_cache
-def adam(rate: float = 0.003) -> optax.GradientTransformation:
-    """Adam (Kingma & Ba 2015) with a learning rate: one object per rate, so that networks share compiled programs."""
-    return optax.adam(rate)
+def adam(rate: float = 0.003, steps: int | None = None) -> optax.GradientTransformation:
+    """Adam (Kingma & Ba 2015) with a learning rate, which falls to 0 over some steps as half a cosine where they are
+    given: one object for equal settings, so that networks share compiled programs."""
+    return optax.adam(rate if steps is None else optax.cosine_decay_schedule(rate, steps))
 
 
 @final
