@@ -26,6 +26,9 @@ BELIEF = "sostruct.networks.hgf.network.HGF"
 MIXTURE = "sostruct.networks.mixture.network.MixtureNetwork"
 """How settings name a mixture."""
 
+LAYERED = "sostruct.networks.layered.network.LayeredNetwork"
+"""How settings name a layered network."""
+
 
 @dataclass
 class LaggedSettings:
@@ -75,6 +78,31 @@ class MixtureSettings:
     concentration: float = 1.0
     freedom: float = 4.0
     memory: float | None = None
+
+
+@dataclass
+class LayeredSettings:
+    """network=layered: which column is predicted, the network that learning starts from, and how it learns
+    (`prediction.LayeredClassifier` where `predicts` is "classes", `prediction.LayeredRegressor` where it is
+    "values")."""
+
+    _target_: str = LAYERED
+    predicts: str = "classes"
+    target: Any = "label"
+    start: str | None = None
+    hidden: list[int] = field(default_factory=lambda: [32])
+    function: str = "tanh"
+    skip: bool = False
+    rate: float = 0.003
+    anneal: bool = False
+    batch: int = 32
+    passes: int = 1
+    decay: float = 0.0
+    noise: float = 0.0
+    smoothing: float = 0.0
+    patience: int | None = 20
+    validation: float = 0.15
+    standardize: bool = True
 
 
 @dataclass
@@ -143,7 +171,12 @@ def register() -> None:
     """Makes the types of the settings known to Hydra: of the root, and of every kind of network."""
     store = ConfigStore.instance()
     store.store(name="schema", node=Settings)
-    for name, node in (("lagged", LaggedSettings), ("belief", BeliefSettings), ("mixture", MixtureSettings)):
+    for name, node in (
+        ("lagged", LaggedSettings),
+        ("belief", BeliefSettings),
+        ("mixture", MixtureSettings),
+        ("layered", LayeredSettings),
+    ):
         store.store(name=f"{name}_network", node=node)
 
 
@@ -236,10 +269,12 @@ def _is_part(found: Any) -> bool:
     """Whether an object is a class of settings that sostruct itself defines: the only thing a config may name."""
     from sostruct.growth.accept import AbstractAccept
     from sostruct.growth.base import AbstractGrowthRule
+    from sostruct.growth.layered.pruning import AbstractMeasure
     from sostruct.growth.restraint import AbstractRestraint
     from sostruct.growth.score import AbstractScorer
     from sostruct.growth.trigger import AbstractTrigger
     from sostruct.tasks import AbstractTask
 
-    parts = (AbstractTask, AbstractGrowthRule, AbstractTrigger, AbstractScorer, AbstractAccept, AbstractRestraint)
+    rule = (AbstractGrowthRule, AbstractTrigger, AbstractScorer, AbstractMeasure, AbstractAccept, AbstractRestraint)
+    parts = (AbstractTask, *rule)
     return inspect.isclass(found) and issubclass(found, parts) and found.__module__.startswith("sostruct.")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sostruct.clusters.result import Mixture
     from sostruct.control.run import EpochReport
     from sostruct.discovery.result import Discovery
+    from sostruct.prediction.result import Predictor
     from sostruct.structure.result import Structure
     from sostruct.tasks import Task
 
@@ -138,6 +139,31 @@ def show_mixture(found: Mixture, task: Task, numbers: Mapping[str, Any], page: P
             + ("" if later is None else f", of the rows held out {later:.3f}"),
             soft_wrap=True,
         )
+    _ended(console, settled=found.settled, page=page)
+
+
+def show_prediction(found: Predictor, task: Task, numbers: Mapping[str, Any], page: Path) -> None:
+    """The populations, how well rows are predicted, and where everything is."""
+    console = Console(emoji=False)
+    console.print(f"{task.name}: {found!r}", highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for name in ("population", "kind"):
+        table.add_column(name)
+    for name in ("width", "parameters"):
+        table.add_column(name, justify="right")
+    for row in found.populations.head(_NODES).itertuples(index=False):
+        table.add_row(Text(str(row.node)), str(row.kind), str(row.width), str(row.parameters))
+    console.print(table)
+    if len(found.populations) > _NODES:
+        console.print(f"... and {len(found.populations) - _NODES} more (nodes.csv)", style="dim", soft_wrap=True)
+    what = ("accuracy", "accuracy") if found.classes else ("explained", "variance explained")
+    for name, rows in (("train", "these rows"), ("test", "the rows held out")):
+        if f"{name}_{what[0]}" in numbers:
+            console.print(
+                f"{what[1]} on {rows}: {numbers[f'{name}_{what[0]}']:.4f}, surprise "
+                f"{numbers[f'{name}_surprise_per_row']:.4f} nats per row",
+                soft_wrap=True,
+            )
     _ended(console, settled=found.settled, page=page)
 
 

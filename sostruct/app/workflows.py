@@ -1,5 +1,5 @@
-"""What a run is about: causes among series, the hidden structure behind them, or the clusters that rows fall into;
-settings say which by their network.
+"""What a run is about: causes among series, the hidden structure behind them, the clusters that rows fall into, or a
+column that is predicted from the others; settings say which by their network.
 
 Sessions, populations and resumption are the same for all. Here is what differs: which estimator learns, against what
 it is scored, what it leaves in its folder, and what the terminal shows. Everything heavy is imported on use, after
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from sostruct.app.configuration import BELIEF, MIXTURE
+from sostruct.app.configuration import BELIEF, LAYERED, MIXTURE
 from sostruct.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -201,6 +201,61 @@ class MixtureWorkflow(AbstractWorkflow):
         show_mixture(found, task, numbers, page)
 
 
+@final
+class PredictionWorkflow(AbstractWorkflow):
+    """network=layered: a column predicted from the others."""
+
+    def estimator(
+        self, config: DictConfig, task: Task, rule: AbstractGrowthRule, max_lag: int
+    ) -> AbstractEstimator[Any]:
+        """`LayeredClassifier` or `LayeredRegressor`; lags play no part."""
+        from sostruct.graph import read_graph
+        from sostruct.prediction.estimator import LayeredClassifier, LayeredRegressor
+
+        settings = OmegaConf.to_container(config.network)
+        assert isinstance(settings, dict)
+        own: dict[str, Any] = {str(name): value for name, value in settings.items() if name != "_target_"}
+        predicts = own.pop("predicts")
+        if predicts not in ("classes", "values"):
+            raise ConfigError(
+                f"Cannot predict {predicts!r}. This is because a column is predicted as classes or as values. Try "
+                "network.predicts=classes."
+            )
+        own["start"] = None if own["start"] is None else read_graph(own["start"])
+        learner: LayeredClassifier | LayeredRegressor
+        if predicts == "classes":
+            learner = LayeredClassifier(growth=rule, **own, **_loop(config))
+        else:
+            if own.pop("smoothing"):
+                raise ConfigError(
+                    "Cannot smooth values. This is because only labels of classes are smoothed. Try "
+                    "network.smoothing=0, or network.noise."
+                )
+            learner = LayeredRegressor(growth=rule, **own, **_loop(config))
+        learner.check(task.frame)
+        if task.heldout is not None:
+            learner.starting(task.frame)[1].prepare(task.heldout)
+        return learner
+
+    def metrics(self, found: Any, task: Task) -> dict[str, Any]:
+        """Counts, and how well rows seen and held out are predicted."""
+        from sostruct.prediction.store import metrics
+
+        return metrics(found, frame=task.frame, heldout=task.heldout)
+
+    def write(self, folder: Path, found: Any, numbers: Mapping[str, Any], task: Task) -> None:
+        """Populations, edges, graphs, the network and metrics."""
+        from sostruct.prediction.store import write_results
+
+        write_results(folder, found, numbers)
+
+    def show(self, found: Any, task: Task, numbers: Mapping[str, Any], page: Path) -> None:
+        """The populations."""
+        from sostruct.app.console import show_prediction
+
+        show_prediction(found, task, numbers, page)
+
+
 def workflow_of(config: DictConfig) -> AbstractWorkflow:
     """The kind of run that settings ask for.
 
@@ -215,11 +270,13 @@ def workflow_of(config: DictConfig) -> AbstractWorkflow:
         None: CausesWorkflow,
         BELIEF: StructureWorkflow,
         MIXTURE: MixtureWorkflow,
+        LAYERED: PredictionWorkflow,
     }
     if name not in workflows:
         raise ConfigError(
             f"Cannot run the network {name}. This is because runs are made of lagged networks, of belief networks "
-            f"({BELIEF}) and of mixtures ({MIXTURE}). Try network=lagged, network=belief or network=mixture."
+            f"({BELIEF}), of mixtures ({MIXTURE}) and of layered networks ({LAYERED}). Try network=lagged, "
+            "network=belief, network=mixture or network=layered."
         )
     return workflows[name]()
 

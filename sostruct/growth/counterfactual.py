@@ -137,7 +137,9 @@ def _together(
     packed = members + [members[0]] * ((1 << (len(members) - 1).bit_length()) - len(members))
     leaves, structures = zip(*(jax.tree.flatten(member) for member in packed), strict=True)
     shared = tuple(
-        all(leaf is first for leaf in column) for column in zip(*leaves, strict=True) for first in column[:1]
+        len(members) > 1 and all(leaf is first for leaf in column)
+        for column in zip(*leaves, strict=True)
+        for first in column[:1]
     )
     with double_precision(double):
         columns = [

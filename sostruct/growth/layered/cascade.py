@@ -7,8 +7,9 @@ both; the best one is installed and sends by weights of 0. Unlike there, what a 
 one program learns all weights, and a unit more is no program more, since the units of a population are one triangular
 matrix.
 
-S ranks; the price that the journal shows is the quadratic gain of the best weights to send by (`gain.py`), as for the
-other rules that add units.
+S ranks; a candidate's price is the quadratic gain of the best weights to send by (`gain.py`), as of other rules that
+add units. What training all weights makes of a candidate is another matter, and none of the two says it: so several are
+proposed, and the rule of this name runs an epoch with each of them and takes the one that has learned most.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class Cascade(AbstractScorer):
         function: of the units of a cascade that is yet to be born.
     """
 
-    pool: int = 16
-    tried: int = 1
+    pool: int = 32
+    tried: int = 16
     steps: int = 200
     rate: float = 0.05
     function: str = "tanh"
@@ -62,7 +63,7 @@ class Cascade(AbstractScorer):
             raise ConfigError(
                 f"Cannot train {self.pool} candidates, {self.tried} of them to be tried, in {self.steps} steps at the "
                 f"rate {self.rate}. This is because these are counts, the second at most the first, and a positive "
-                "number. Try pool=16, tried=1, steps=200, rate=0.05."
+                "number. Try pool=32, tried=16, steps=200, rate=0.05."
             )
         if self.function not in FUNCTIONS:
             raise ConfigError(

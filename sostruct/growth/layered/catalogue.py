@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from sostruct.growth.accept import Always, PositiveEvidence
+from sostruct.growth.accept import Always, Counterfactual, PositiveEvidence
 from sostruct.growth.layered.cascade import Cascade
 from sostruct.growth.layered.expansion import NaturalExpansion
 from sostruct.growth.layered.gradmax import GradMax
 from sostruct.growth.layered.limits import Units
-from sostruct.growth.layered.pruning import AbstractMeasure, Dormant, Magnitude, Prune
+from sostruct.growth.layered.pruning import AbstractMeasure, Dormant, Fisher, Magnitude, Prune
 from sostruct.growth.layered.rewiring import RewireConnections
 from sostruct.growth.rule import GrowthRule
 from sostruct.growth.score import Random
@@ -35,9 +35,11 @@ def natural_expansion(units: int = 64, epochs: int = 5, threshold: float = 1e-6)
     return GrowthRule(Every(epochs), NaturalExpansion(), PositiveEvidence(threshold), (Units(units),))
 
 
-def cascade(units: int = 30, epochs: int = 3, tau: float = 1.0, enough: float = 0.02) -> GrowthRule:
-    """A unit more in a cascade whenever training has come to a stand and the surprise per row is not small enough."""
-    return GrowthRule(Plateau(epochs, tau, enough), Cascade(), Always(), (Units(units),))
+def cascade(units: int = 30, epochs: int = 2, tau: float = 1.0, enough: float = 0.02, loss: float = 5.0) -> GrowthRule:
+    """A unit more in a cascade whenever training has come to a stand and the surprise per row is not small enough: of
+    several candidates the one that an epoch of training makes most of, which may be `loss` nats less than nothing, for
+    first units may pay only together."""
+    return GrowthRule(Plateau(epochs, tau, enough), Cascade(), Counterfactual(-loss), (Units(units),))
 
 
 def gradmax(units: int = 16, epochs: int = 5) -> GrowthRule:
@@ -78,6 +80,7 @@ def grown_and_pruned(
 ) -> Several:
     """First a unit after every epoch, the one with the largest gain, until there are `units`; then connections go by a
     schedule."""
+    measure = Fisher() if measure is None else measure
     growth = GrowthRule(During(growing), NaturalExpansion(), Always(), (Units(units),))
     return Several((growth, pruned(sparsity, pruning, begin, measure)))
 

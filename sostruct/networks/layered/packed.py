@@ -23,6 +23,9 @@ from sostruct.networks.layered.plan import Plan
 from sostruct.numerics import Numbers
 from sostruct.surprise import AbstractGains, Signals
 
+IMPROVEMENT = 1e-4
+"""Nats per row by which surprise must fall to count: what learns by small steps falls by less and less for ever."""
+
 NOISE_FLOOR = 1e-6
 """Least variance of a target about its prediction, in variances of the target: a table without noise has one."""
 
@@ -127,7 +130,7 @@ class PackedLayered(AbstractPacked):
         stretch = self.stretch
         surprise = jnp.sum(output.surprise(z, target, noise)) + rows * stretch
         mean = surprise / rows
-        better = mean < self.best_surprise - 1e-6
+        better = mean < self.best_surprise - IMPROVEMENT
         quiet = jnp.where(better, 0, self.quiet + 1)
         best = jax.tree.map(lambda new, old: jnp.where(better, new, jnp.asarray(old)), (parameters, noise), self.best)
         squared, scale = output.squared(z, target), jnp.asarray(self.units.target_scale)
