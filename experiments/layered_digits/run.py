@@ -57,10 +57,6 @@ def methods() -> dict[str, dict[str, Any]]:
     pruned = catalogue.pruned(0.54, 70, 35, pruning.Fisher())
     return {
         "grown, pruned (Fisher)": {"hidden": (4,), "growth": catalogue.grown_and_pruned()},
-        "grown, pruned (magnitude)": {
-            "hidden": (4,),
-            "growth": catalogue.grown_and_pruned(measure=pruning.Magnitude()),
-        },
         "grown at random, pruned (Fisher)": {"hidden": (4,), "growth": Several((drawn, pruned))},
         "fixed, 31 units, pruned (Fisher)": {"hidden": (31,), "growth": pruned},
         "fixed, 31 units": {"hidden": (31,)},
@@ -107,8 +103,8 @@ def main() -> None:
         )
     page = [
         f"Five folds, {len(arguments.seeds)} seeds; accuracy on the rows held out, mean over folds, ± standard error "
-        "over seeds. Parameters are trainable numbers that are not 0 at the end, and that there were at most. Seconds of "
-        "a fit include the scoring of candidates.",
+        "over seeds. Parameters are trainable numbers that are not 0 at the end, and that there were at most. Seconds "
+        "of a fit include the scoring of candidates.",
         markdown_table(lines),
         versions_line(versions()),
     ]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from sostruct.errors import RunError
 from sostruct.graph import write_atomically
-from sostruct.reports import belief_sections, facts, mixture_sections, sections
+from sostruct.reports import belief_sections, facts, layered_sections, mixture_sections, sections
 from sostruct.reports.belief_figure import draw_beliefs
 from sostruct.reports.canvas import inline_svg, png, settings, svg
 from sostruct.reports.document import document
@@ -64,6 +64,8 @@ def render(tables: RunTables, figures: dict[str, Figure]) -> str:
     """The page as text."""
     if tables.components is not None:
         head, parts = _mixture_parts(tables, figures, tables.components)
+    elif layered_sections.is_layered(tables):
+        head, parts = _layered_parts(tables, figures)
     else:
         head, parts = _belief_parts(tables, figures) if tables.belief else _lagged_parts(tables, figures)
     footer = tag("footer", text("Made by sostruct from the files of this folder alone."))
@@ -105,6 +107,23 @@ def _belief_parts(tables: RunTables, figures: dict[str, Figure]) -> tuple[Html, 
         sections.repeat_section(tables),
     ]
     return belief_sections.headline(tables), parts
+
+
+def _layered_parts(tables: RunTables, figures: dict[str, Figure]) -> tuple[Html, list[Html]]:
+    with settings():
+        found = _inline(draw_beliefs(tables.graph, inputs=facts.inputs(tables)), "found", "The network found")
+    parts = [
+        layered_sections.network_section(found),
+        _replay(tables),
+        _surprise(tables, figures),
+        layered_sections.populations_section(tables),
+        edits_section(tables),
+        sections.refused_section(tables),
+        sections.metrics_section(tables),
+        layered_sections.reading_section(),
+        sections.repeat_section(tables),
+    ]
+    return layered_sections.headline(tables), parts
 
 
 def _mixture_parts(tables: RunTables, figures: dict[str, Figure], components: pd.DataFrame) -> tuple[Html, list[Html]]:

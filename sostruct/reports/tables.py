@@ -21,7 +21,20 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from sostruct.errors import GraphError, RunError
-from sostruct.graph import AbstractEdit, AddEdge, AddNode, Journal, RemoveEdge, RemoveNode, Rewire, read_graph
+from sostruct.graph import (
+    AbstractEdit,
+    AddConnections,
+    AddEdge,
+    AddNode,
+    AddUnits,
+    Journal,
+    RemoveConnections,
+    RemoveEdge,
+    RemoveNode,
+    RemoveUnits,
+    Rewire,
+    read_graph,
+)
 from sostruct.reports.edit_words import summary
 
 JOURNAL: Final = "journal.jsonl"
@@ -58,7 +71,8 @@ class RunTables:
         metrics: scores and counts by name; groups may nest.
         belief: whether this is a belief network or a mixture; else it is a causal discovery with lags.
         edges: the found edges: cause, effect, lag, weight (data units), weight_sd, nats, probability; of a belief
-            network source, target, coupling, strength, function if recorded, and nats, NaN where not recorded.
+            network source, target, coupling, strength, function and connections (how many there are) if recorded, and
+            nats, NaN where not.
         nodes: of a belief network: node, kind, observed if recorded, and parameters; else empty.
         summary: cause x effect, nats over all lags together; empty for a belief network.
         signals: epoch, node, surprise, expected, reducible, in nats; and those of `BELIEF_COLUMNS` that were recorded.
@@ -160,8 +174,8 @@ def journal_table(journal: Journal) -> pd.DataFrame:
 
 def kind_of(edits: Sequence[AbstractEdit]) -> str:
     """Whether edits that stand or fall together add, prune, rewire (both) or tune (parameters alone)."""
-    adds = any(isinstance(edit, AddEdge | AddNode | Rewire) for edit in edits)
-    prunes = any(isinstance(edit, RemoveEdge | RemoveNode | Rewire) for edit in edits)
+    adds = any(isinstance(edit, AddEdge | AddNode | AddUnits | AddConnections | Rewire) for edit in edits)
+    prunes = any(isinstance(edit, RemoveEdge | RemoveNode | RemoveUnits | RemoveConnections | Rewire) for edit in edits)
     return {(True, True): "rewire", (True, False): "add", (False, True): "prune"}.get((adds, prunes), "tune")
 
 
@@ -225,7 +239,7 @@ def _edge_table(path: Path) -> pd.DataFrame:
 
 def _belief_edge_table(path: Path) -> pd.DataFrame:
     names = ("source", "target", "coupling", "function")
-    table = _table(path, BELIEF_EDGE_COLUMNS, names, (), ("function", "nats"))
+    table = _table(path, BELIEF_EDGE_COLUMNS, names, (), ("function", "nats", "connections"))
     return table if "nats" in table else table.assign(nats=math.nan)
 
 

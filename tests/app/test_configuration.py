@@ -88,6 +88,7 @@ def test_defaults_are_the_estimators_own():
     """The command line and `ss.discover` find the same graph; so do it and `ss.learn_structure`, `ss.learn_mixture`."""
     from sostruct.clusters.estimator import MixtureLearning
     from sostruct.discovery.estimator import CausalDiscovery
+    from sostruct.prediction.estimator import LayeredClassifier
     from sostruct.structure.estimator import StructureLearning
 
     assert composed().task.max_lag == CausalDiscovery().max_lag
@@ -95,11 +96,12 @@ def test_defaults_are_the_estimators_own():
         (composed(), CausalDiscovery()),
         (composed("network=belief"), StructureLearning()),
         (composed("network=mixture"), MixtureLearning()),
+        (composed("network=layered", "network.target=null", "network.hidden=[32]"), LayeredClassifier([32])),
     ):
         defaults = learner.get_params()
         for section in (config.network, config.controller):
             for name, value in section.items():
-                if name != "_target_":
+                if name not in ("_target_", "predicts"):
                     assert value == (list(defaults[name]) if name in ("forbidden", "required") else defaults[name]), (
                         name
                     )
@@ -110,7 +112,7 @@ def test_what_is_written_is_read_back(csv, group, option):
     """A resumed run reads the config.yaml it wrote."""
     required = (
         ["network.required=[[a,b,1],[c,d]]"]
-        if option not in ("belief", "structure", "mixture")
+        if option not in ("belief", "structure", "mixture", "layered", "digits", "xor", "two_spirals")
         else ["network.start=a.json"]
     )
     config = composed(*chosen(group, option), *(required if group != "task" else []), "seed=5")
@@ -128,6 +130,8 @@ def test_unknown_settings_are_refused_by_the_schema():
         ["network=belief", "network.mean_field=perhaps"],
         ["network=mixture", "network.update=ehgf"],
         ["network=mixture", "network.memory=long"],
+        ["network=layered", "network.memory=long"],
+        ["network=layered", "network.hidden=many"],
     ):
         with pytest.raises(ConfigCompositionException):
             composed(*overrides)

@@ -27,7 +27,10 @@ GAPPED = {"gaps"}
 """Tasks of which values are missing."""
 WITHIN = {"structural_var", "confounded"}
 """Tasks with effects within a step."""
-SIMULATED = sorted(set(all_tasks) - {"us_macro", "nile", "sunspots", "oil_price", "exchange_rate", "mixture"} - BELIEFS)
+LABELED = {"digits", "xor", "two_spirals"}
+"""Tasks whose rows have labels: they are no series."""
+RECORDED = {"us_macro", "nile", "sunspots", "oil_price", "exchange_rate"}
+SIMULATED = sorted(set(all_tasks) - RECORDED - {"mixture"} - LABELED - BELIEFS)
 """Simulators of lagged systems; those of belief graphs and of mixtures have tests of their own."""
 
 
@@ -53,7 +56,7 @@ class TestEveryTask:
         gaps = name in GAPPED
         assert task.frame.isna().to_numpy().any() == gaps
         assert not np.isinf(task.frame.to_numpy()).any()
-        if len(task.frame.columns) > 1:
+        if len(task.frame.columns) > 1 and name not in LABELED:
             checked = check_frame(task.frame, max_lag=5, gaps=gaps)
             pd.testing.assert_frame_equal(checked, task.frame, check_freq=False)
 

@@ -37,7 +37,7 @@ class NaturalExpansion(AbstractScorer):
 
     Attributes:
         pool: candidate units per population.
-        ratio: how many times what training could still gain a unit must.
+        ratio: how many times what training could still gain a unit must; 0 asks for nothing.
         function: of the units of a population that is yet to be born.
         curvature: "kronecker", of single rows. The degenerate "diagonal" of the mean gradient is refused.
     """
@@ -89,9 +89,9 @@ class NaturalExpansion(AbstractScorer):
             bias = generator.normal(size=self.pool)
             nats = gains(own, data, place, incoming, bias)
             best = int(np.argmax(nats))
-            price = float(nats[best]) - float(np.log(self.pool))
-            if price < self.ratio * trainable(own, data, place):
+            if self.ratio and nats[best] < self.ratio * trainable(own, data, place):
                 continue
+            price = float(nats[best]) - float(np.log(self.pool))
             chosen = {name: values[:, best] for name, values in incoming.items()}
             found.append(candidate(own, place, arrival(place, chosen, float(bias[best])), price))
         return sorted(found, key=lambda one: -one.nats), state
