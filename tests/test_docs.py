@@ -180,6 +180,26 @@ def test_sampling_posteriors() -> None:
     assert found["data"].prior["x2.tonic_volatility"].shape == (1, 500)
 
 
+@pytest.mark.slow
+def test_layered(tmp_path: Path) -> None:
+    """docs/layered.md, on three classes that a product of features decides; its table names rules there are."""
+    from sostruct.growth import catalogue
+
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(150, 3))
+    y = (X[:, 0] * X[:, 1] > 0) + (X[:, 2] > 0).astype(int)
+    found: dict[str, Any] = {"X": X, "y": y, "folder": tmp_path / "kept"}
+    exec(compile(code("layered.md"), "layered.md", "exec"), found)
+    assert (found["back"].predict(X) == found["learner"].predict(X)).all()
+    assert 2 <= found["grower"].result_.network.units <= 8
+    assert found["pruned"].parameters <= 0.5 * (3 * 8 + 8 * 3) + 11
+    assert found["sparser"].alive == found["wider"].alive - 2
+    rules = re.findall(r"^\| (`[^|]+) \|", (DOCS / "layered.md").read_text("utf-8"), re.MULTILINE)
+    names = [name for row in rules[1:] for name in re.findall(r"`(\w+)`", row)]
+    assert len(names) >= 9
+    assert all(hasattr(catalogue, name) for name in names)
+
+
 def test_streaming(tmp_path: Path) -> None:
     """docs/streaming.md, on two systems one after the other."""
     parts = [SparseVAR(nodes=5, steps=400).load(seed).frame for seed in (0, 1)]
