@@ -33,7 +33,7 @@ from sostruct.growth.layered.expansion import NaturalExpansion
 from sostruct.growth.layered.gain import Sample, gains, trainable
 from sostruct.growth.layered.gradmax import GradMax
 from sostruct.growth.layered.limits import Units
-from sostruct.growth.layered.pruning import Dormant, Fisher, Magnitude, Prune, Reduction, Saliency, reduction_gain
+from sostruct.growth.layered.pruning import DormantUnits, Fisher, Magnitude, Prune, Reduction, Saliency, reduction_gain
 from sostruct.growth.layered.rewiring import RewireConnections
 from sostruct.growth.rule import GrowthRule
 from sostruct.growth.score import Random
@@ -174,19 +174,26 @@ def test_natural_expansion_finds_the_product_that_a_linear_network_lacks():
     features = np.random.default_rng(2).normal(size=(400, 3)).astype(np.float32)
     labels = (features[:, 0] * features[:, 1] > 0).astype(int)
 
-    def expanded(hidden, epochs, **settings):
+    def expanded(hidden, epochs):
         learning = Learning(optax.adam(0.02), batch=100)
         net = LayeredNetwork.of(feedforward(3, hidden, "classification", 1), learning=learning, key=KEY)
         data = net.prepare((features, labels))
         for epoch in range(epochs):
             net, signals = net.epoch(data, key=jax.random.key(epoch))
-        return asked(NaturalExpansion(pool=128, **settings), (net, data, signals))[0]
+        return asked(NaturalExpansion(pool=128), (net, data, signals))[0]
 
     (found,) = expanded((), 30)
     assert found.nats > 10.0
     (later,) = expanded((12,), 200)
     assert later.nats < found.nats
-    assert expanded((12,), 1, ratio=1e6) == [], "training would gain more"
+
+
+def test_natural_expansion_waits_while_training_would_gain_more():
+    case = learned(epochs=1)
+    net, data, _ = case
+    assert trainable(net, data, places(net)[0]) > 0.0
+    assert asked(NaturalExpansion(pool=16, ratio=1e6), case)[0] == []
+    assert len(asked(NaturalExpansion(pool=16), case)[0]) == 1
 
 
 def test_the_degenerate_curvature_measures_gradients_and_is_refused():
@@ -328,7 +335,7 @@ def test_dormant_units_go():
     case = learned()
     net = case[0]
     quiet = net.edited([SetWeights("hidden_1", 2, {"x": [0.0] * 3}, 0.001)], key=KEY)
-    (found,), _ = asked(Dormant(0.05), (quiet, case[1], case[2]))
+    (found,), _ = asked(DormantUnits(0.05), (quiet, case[1], case[2]))
     assert found.edit == (RemoveUnits("hidden_1", (2,)),)
 
 
@@ -452,7 +459,7 @@ def test_a_price_by_running_says_whether_a_unit_pays():
         lambda: Prune(0.0),
         lambda: Prune(0.5, every=0),
         lambda: Reduction(0.0),
-        lambda: Dormant(1.0),
+        lambda: DormantUnits(1.0),
         lambda: RewireConnections("age"),
         lambda: RewireConnections(share=0.0),
         lambda: Cascade(pool=2, tried=3),

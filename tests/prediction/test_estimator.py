@@ -89,7 +89,9 @@ def test_learning_stops_early_and_keeps_the_best():
     totals = [learner.result_.history.total(epoch) for epoch in range(learner.n_iter_)]
     data = learner.result_.network.prepare(learner.joined(X, noisy))
     kept = learner.result_.network
-    held = pd.DataFrame(np.asarray(data.heldout_inputs), columns=list(kept.reading.features)).assign(y=data.heldout_target)
+    held = pd.DataFrame(np.asarray(data.heldout_inputs), columns=list(kept.reading.features)).assign(
+        y=data.heldout_target
+    )
     assert kept.surprise(held).sum() == pytest.approx(min(totals), rel=2e-3)
 
 

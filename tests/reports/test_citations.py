@@ -34,7 +34,9 @@ def test_the_registry_is_sound() -> None:
         assert entry.bibtex.isascii()
 
 
+LAYERED = ("cascade", "expansion", "gradmax", "pruning", "rewiring")
 GROWTH = ("accept", "crp", "grid", "residual", "restraint", "retirement", "rule", "score", "trigger")
+GROWTH += tuple(f"layered.{name}" for name in LAYERED)
 """Modules of growth that have parts with references."""
 
 
@@ -44,7 +46,7 @@ def test_every_part_of_the_registry_exists() -> None:
     homes = {
         "tasks": ["sostruct.tasks"],
         "growth": [f"sostruct.growth.{name}" for name in GROWTH],
-        "networks": [f"sostruct.networks.{name}.network" for name in ("lagged", "hgf", "mixture")],
+        "networks": [f"sostruct.networks.{name}.network" for name in ("lagged", "hgf", "mixture", "layered")],
     }
     for part in {word for entry in registry() for word in entry.keywords} - {"always", "sweep"}:
         room, _, name = part.partition(".")

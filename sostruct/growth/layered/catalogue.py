@@ -10,7 +10,7 @@ from sostruct.growth.layered.cascade import Cascade
 from sostruct.growth.layered.expansion import NaturalExpansion
 from sostruct.growth.layered.gradmax import GradMax
 from sostruct.growth.layered.limits import Units
-from sostruct.growth.layered.pruning import AbstractMeasure, Dormant, Fisher, Magnitude, Prune
+from sostruct.growth.layered.pruning import AbstractMeasure, DormantUnits, Fisher, Magnitude, Prune
 from sostruct.growth.layered.rewiring import RewireConnections
 from sostruct.growth.rule import GrowthRule
 from sostruct.growth.score import Random
@@ -57,7 +57,7 @@ def pruned(
 
 def dormant_units(share: float = 0.025, epochs: int = 5) -> GrowthRule:
     """Units that hardly answer go."""
-    return GrowthRule(Every(epochs), Dormant(share), Always())
+    return GrowthRule(Every(epochs), DormantUnits(share), Always())
 
 
 def rigl(share: float = 0.3, epochs: int = 75, every: int = 3) -> GrowthRule:

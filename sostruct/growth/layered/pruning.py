@@ -12,7 +12,7 @@ take over; then nothing goes any more. Which go is said by an object:
   Hessian; Singh & Alistarh 2020). Times the number of rows this is a price in nats.
 - `Reduction`: the smallest gain of evidence lost, by Bayesian model reduction (`reduction_gain`).
 
-Units whose connections have all gone, on one side, go with the rest. `Dormant` is about units.
+Units whose connections have all gone, on one side, go with the rest. `DormantUnits` is about units.
 """
 
 from __future__ import annotations
@@ -259,7 +259,7 @@ def _output(network: LayeredNetwork) -> str:
 
 @final
 @dataclass(frozen=True)
-class Dormant(AbstractScorer):
+class DormantUnits(AbstractScorer):
     """Units that hardly answer to rows: mean |a| below a share of the mean of their population (Sokar et al. 2023, "The
     dormant neuron phenomenon"). It ranks.
 
