@@ -30,7 +30,7 @@ from experiments.common import (
     write_markdown,
 )
 
-XOR = {"batch": 4, "passes": 20, "rate": 0.03, "patience": 10, "validation": 0.0, "epochs": 200}
+XOR = {"batch": 4, "passes": 300, "rate": 0.05, "patience": 10, "validation": 0.0, "epochs": 60}
 SPIRALS = {"batch": 194, "passes": 400, "rate": 0.01, "patience": 10, "validation": 0.0, "epochs": 100}
 
 
@@ -43,20 +43,17 @@ def methods() -> dict[str, dict[str, dict[str, Any]]]:
     from sostruct.growth.score import Random
     from sostruct.growth.trigger_plateau import Plateau
 
-    def drawn(epochs: int, tau: float, enough: float, units: int) -> GrowthRule:
-        return GrowthRule(Plateau(epochs, tau, enough), Random(), Always(), (Units(units),))
-
-    spirals = catalogue.cascade(tau=1.0, enough=0.02)
+    drawn = GrowthRule(Plateau(2, 1.0, 0.02), Random(), Always(), (Units(30),))
     return {
         "xor": {
-            "cascade": XOR | {"hidden": (), "growth": catalogue.cascade(epochs=10, tau=0.05, enough=0.05)},
-            "random growth": XOR | {"hidden": (), "growth": drawn(10, 0.05, 0.05, 8)},
+            "cascade": XOR | {"hidden": (), "growth": catalogue.cascade()},
+            "random growth": XOR | {"hidden": (), "growth": drawn},
             "fixed, 2 units": XOR | {"hidden": (2,)},
             "linear": XOR | {"hidden": ()},
         },
         "two_spirals": {
-            "cascade": SPIRALS | {"hidden": (), "growth": spirals},
-            "random growth": SPIRALS | {"hidden": (), "growth": drawn(2, 1.0, 0.02, 30)},
+            "cascade": SPIRALS | {"hidden": (), "growth": catalogue.cascade()},
+            "random growth": SPIRALS | {"hidden": (), "growth": drawn},
             "fixed, 10 units": SPIRALS | {"hidden": (10,)},
             "fixed, 64 units": SPIRALS | {"hidden": (64,)},
             "linear": SPIRALS | {"hidden": ()},

@@ -52,8 +52,8 @@ class Cascade(AbstractScorer):
         function: of the units of a cascade that is yet to be born.
     """
 
-    pool: int = 32
-    tried: int = 16
+    pool: int = 64
+    tried: int = 32
     steps: int = 200
     rate: float = 0.05
     function: str = "tanh"
@@ -63,7 +63,7 @@ class Cascade(AbstractScorer):
             raise ConfigError(
                 f"Cannot train {self.pool} candidates, {self.tried} of them to be tried, in {self.steps} steps at the "
                 f"rate {self.rate}. This is because these are counts, the second at most the first, and a positive "
-                "number. Try pool=32, tried=16, steps=200, rate=0.05."
+                "number. Try pool=64, tried=32, steps=200, rate=0.05."
             )
         if self.function not in FUNCTIONS:
             raise ConfigError(
