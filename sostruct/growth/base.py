@@ -110,7 +110,8 @@ def check_order(network: AbstractNetwork) -> None:
     """
     if not network.sequential:
         raise ConfigError(
-            "Cannot hold out rows. This is because the data of this network have no order of steps. Try accept=evidence."
+            "Cannot hold out rows. This is because the data of this network have no order of steps. Try "
+            "accept=evidence."
         )
 
 

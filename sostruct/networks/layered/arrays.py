@@ -13,6 +13,7 @@ from sostruct.networks.layered.learning import Learning
 from sostruct.networks.layered.moving import Loose, padded, state_with
 from sostruct.networks.layered.packed import PackedLayered, Units
 from sostruct.networks.layered.plan import edges_of, nodes_of, plan_of, width
+from sostruct.numerics import double_precision
 
 
 def assembled(
@@ -50,7 +51,8 @@ def assembled(
     if before is not None and before.plan == plan and loose.copies > 2:
         fresh = before.state
     else:
-        fresh = jax.tree.map(np.asarray, learning.optimizer.init(now))
+        with double_precision(False):
+            fresh = learning.optimizer.init(now)
     if before is not None and loose.copies > 2:
         moments = [own[2:] for own in (*weights, *biases)]
         fresh = state_with(before.state, fresh, moments)

@@ -195,7 +195,8 @@ def test_what_no_edit_names_stays_bit_for_bit_and_moments_move_along():
 
 
 def test_what_is_not_there_is_never_learned():
-    learning = Learning(optax.adamw(0.01, weight_decay=0.1), batch=8, decay=0.1, noise=0.5)
+    noisy = optax.chain(optax.add_noise(0.1, 0.5, 0), optax.adamw(0.01, weight_decay=0.1))
+    learning = Learning(noisy, batch=8, decay=0.1, noise=0.5)
     net, data = trained(learning=learning)
     net = net.edited(
         [RemoveConnections("a", "first", "value", 0, ((0, 1), (1, 2))), RemoveUnits("second", (0,))], key=KEY
