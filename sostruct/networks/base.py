@@ -30,6 +30,12 @@ class AbstractPacked(eqx.Module):
 
     capacity: eqx.AbstractVar[Capacity]
 
+    @property
+    @abc.abstractmethod
+    def at_rest(self) -> bool:
+        """Whether more epochs over the same data would find what the last one found: true where an epoch knows all at
+        once, and of a network that learns by small steps only when these have come to an end. Not traceable."""
+
     @abc.abstractmethod
     def epoch(self, data: PyTree, *, key: PRNGKeyArray) -> "tuple[AbstractPacked, Signals]":
         """One pass over `data`: beliefs and parameters after it, and where it was surprised, by slot. Traceable."""
@@ -79,10 +85,9 @@ class AbstractNetwork(eqx.Module):
         the one before ended; if not, they sum a whole series up."""
 
     @property
-    @abc.abstractmethod
     def at_rest(self) -> bool:
-        """Whether more epochs over the same data would find what the last one found: true where an epoch knows all at
-        once, and of a network that learns by small steps only when these have come to an end."""
+        """Whether more epochs over the same data would find what the last one found (`AbstractPacked.at_rest`)."""
+        return self.packed.at_rest
 
     @property
     @abc.abstractmethod

@@ -162,11 +162,6 @@ class HGF(AbstractNetwork):
         self.drawn = _drawn(self.packing, schedule, unroll=topology.size <= _SMALL)
 
     @property
-    def at_rest(self) -> bool:
-        """True: an epoch begins anew, and finds the same."""
-        return True
-
-    @property
     def nodes(self) -> tuple[str, ...]:
         """Names of the nodes, sorted."""
         return self.topology.names

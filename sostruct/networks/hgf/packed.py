@@ -57,6 +57,11 @@ class PackedHGF(AbstractPacked):
     def __init__(self, wiring: Wiring, state: BeliefState) -> None:
         self.wiring, self.state, self.capacity = wiring, state, wiring.capacity
 
+    @property
+    def at_rest(self) -> bool:
+        """True: an epoch begins anew, and finds the same."""
+        return True
+
     def epoch(self, data: Observations, *, key: PRNGKeyArray) -> tuple[PackedHGF, Signals]:
         """Filter a series from where the beliefs stand. Deterministic: `key` is unused.
 

@@ -160,11 +160,6 @@ class LaggedNetwork(AbstractNetwork):
         return True
 
     @property
-    def at_rest(self) -> bool:
-        """True: an epoch begins anew, and finds the same."""
-        return True
-
-    @property
     def nodes(self) -> tuple[str, ...]:
         """The series, in the order of the data's columns."""
         return self.terms.variables

@@ -86,6 +86,11 @@ class PackedLagged(AbstractPacked):
     layout: Layout = eqx.field(static=True)
     capacity: Capacity = eqx.field(static=True)
 
+    @property
+    def at_rest(self) -> bool:
+        """True: an epoch begins anew, and finds the same."""
+        return True
+
     def epoch(self, data: LaggedData, *, key: PRNGKeyArray) -> tuple[PackedLagged, Signals]:
         """Exact posteriors of the present graph and the price of every edit of it. Deterministic: `key` is unused."""
         del key

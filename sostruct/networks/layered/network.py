@@ -129,12 +129,6 @@ class LayeredNetwork(AbstractNetwork):
         return False
 
     @property
-    def at_rest(self) -> bool:
-        """Whether nothing has improved for as many epochs as learning is patient."""
-        patience = self.packed.learning.patience
-        return patience is not None and int(self.packed.quiet) >= patience
-
-    @property
     def alive(self) -> int:
         """How many trainable numbers there are: connections, and biases of units."""
         return sum(int(np.count_nonzero(one)) for one in jax.tree.leaves(self.packed.there))

@@ -110,6 +110,11 @@ class PackedLayered(AbstractPacked):
         """The likelihood of the output node."""
         return output_of(self.plan.kinds[self.plan.output], self.plan.widths[self.plan.output])
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing has improved for as many epochs as learning is patient."""
+        return self.learning.patience is not None and int(self.quiet) >= self.learning.patience
+
     def epoch(self, data: LayeredData, *, key: PRNGKeyArray) -> tuple[PackedLayered, Signals]:
         """One pass over the learned rows in mini-batches; then how surprised the output is by the held-out rows."""
         output, plan = self.output, self.plan

@@ -146,11 +146,6 @@ class MixtureNetwork(AbstractNetwork):
         return True
 
     @property
-    def at_rest(self) -> bool:
-        """True: an epoch begins anew, and finds the same."""
-        return True
-
-    @property
     def nodes(self) -> tuple[str, ...]:
         """Names of the nodes, sorted."""
         return self.topology.names

@@ -83,6 +83,11 @@ class PackedMixture(AbstractPacked):
     prior: Prior
     capacity: Capacity = eqx.field(static=True)
 
+    @property
+    def at_rest(self) -> bool:
+        """True: an epoch begins anew, and finds the same."""
+        return True
+
     def epoch(self, data: MixtureData, *, key: PRNGKeyArray) -> tuple[PackedMixture, Signals]:
         """Predict and learn point by point from where the statistics stand. Deterministic: `key` is unused.
 
