@@ -30,6 +30,8 @@ def test_the_kinds_of_the_design():
     expected["product"] = {}
     expected["component"] = {"count": 1.0}
     expected |= {name: {"width": 1.0} for name in ("input", "dense", "regression", "classification")}
+    expected |= {"average": {"mean": 0.0, "precision": 1.0, "growth": 0.0}, "category": {}}
+    expected |= {name: {"precision": 1.0} for name in ("normal", "bernoulli", "poisson", "exponential")}
     assert {kind.name: dict(kind.parameters) for kind in node_kinds()} == expected
 
 
@@ -60,21 +62,21 @@ def test_unknown_kind_lists_the_known_ones(refusal):
 
 @pytest.mark.usefixtures("registries")
 def test_a_registered_kind_is_usable_at_once():
-    kind = register_kind(NodeKind("poisson", {"rate": 1}, positive=frozenset({"rate"})))
-    assert node_kind("poisson") is kind
-    assert Node("n", "poisson", {"rate": 3}).parameters == (("rate", 3.0),)
+    kind = register_kind(NodeKind("gauge", {"rate": 1}, positive=frozenset({"rate"})))
+    assert node_kind("gauge") is kind
+    assert Node("n", "gauge", {"rate": 3}).parameters == (("rate", 3.0),)
     with pytest.raises(GraphError, match="greater than zero"):
-        Node("n", "poisson", {"rate": 0.0})
+        Node("n", "gauge", {"rate": 0.0})
 
 
 @pytest.mark.usefixtures("registries")
 def test_registering_twice_is_harmless_and_differently_is_refused(refusal):
-    register_kind(NodeKind("poisson", {"rate": 1.0}))
-    register_kind(NodeKind("poisson", {"rate": 1.0}))
+    register_kind(NodeKind("gauge", {"rate": 1.0}))
+    register_kind(NodeKind("gauge", {"rate": 1.0}))
     with pytest.raises(GraphError) as raised:
-        register_kind(NodeKind("poisson", {"rate": 2.0}))
-    refusal(raised, "'poisson'")
-    assert dict(node_kind("poisson").parameters) == {"rate": 1.0}
+        register_kind(NodeKind("gauge", {"rate": 2.0}))
+    refusal(raised, "'gauge'")
+    assert dict(node_kind("gauge").parameters) == {"rate": 1.0}
 
 
 @pytest.mark.parametrize(
