@@ -4,8 +4,8 @@
     .venv/bin/python experiments/layered_digits/run.py --seeds 0:1 --no-write
 
 Folds are those of StratifiedKFold(5, shuffle=True, random_state=0). The settings of "grown, pruned (Fisher)" are those
-of `sostruct experiment=digits`. No run chooses anything on the rows held out; the settings themselves (noise, schedule of
-pruning) were chosen from runs of other seeds on the same folds.
+of `sostruct experiment=digits`. No run chooses anything on the rows held out; the settings themselves (noise, schedule
+of pruning) were chosen from runs of other seeds on the same folds.
 """
 
 from __future__ import annotations
