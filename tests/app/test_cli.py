@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import jax
 import pandas as pd
@@ -26,6 +27,8 @@ ALWAYS = {
     "done.json",
 }
 """Files of every run folder, besides figures/ and report.html."""
+
+CONFIGS = Path(__file__).parents[2] / "conf"
 
 
 def names(folder):
@@ -293,7 +296,8 @@ def test_help_and_settings_can_be_asked_for(sostruct, workplace):
     shown = sostruct("--help")
     assert shown.code == 0
     text = "\n".join(shown.out)
-    rules = "growth: aged, counterfactual, crp, dormant, every, evidence, none, random, residual"
+    rules = "growth: " + ", ".join(sorted(path.stem for path in (CONFIGS / "growth").glob("*.yaml")))
+    assert {"evidence", "random", "natural_expansion"} <= set(rules.split(": ")[1].split(", "))
     for word in ("task=csv task.path=", "run.resume=", rules, "hydra.run.dir", "-m"):
         assert word in text
     assert sostruct("--cfg", "job").code == 0
