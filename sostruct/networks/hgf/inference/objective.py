@@ -274,7 +274,10 @@ def _forward(primals: Any, tangents: Any) -> Any:
     point, model, subject = primals
     direction, *others = tangents
     if any(one is not None for one in jax.tree.leaves(others)):
-        raise NotImplementedError("the log joint is differentiated with respect to z alone")
+        raise TypeError(
+            "Cannot differentiate the log joint by the model or the data. This is because its derivatives are taken by "
+            "z alone. Try jax.grad in the point, or HGF.log_evidence, which is differentiable in everything."
+        )
 
     def along(axis: Array) -> tuple[Array, Array]:
         value, slope = jax.jvp(lambda own: _plain(model, subject, own), (point,), (axis,))
