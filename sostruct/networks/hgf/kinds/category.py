@@ -24,65 +24,26 @@ from sostruct.networks.hgf.kinds.base import (
     Noise,
     Observation,
     Scored,
-    ValueMessage,
-    gaussian_held,
     register,
     zeros,
 )
-from sostruct.networks.hgf.kinds.binary import bernoulli, chance_of, expected_chance
-from sostruct.networks.hgf.updates.base import Options, Prediction
+from sostruct.networks.hgf.kinds.outcome import AbstractOutcome, bernoulli, expected_chance
+from sostruct.networks.hgf.updates.base import Prediction
 from sostruct.networks.hgf.variables.groups import Group, Parts
-from sostruct.numerics import Numbers
 
 
 @final
-class Category(AbstractVariable):
+class Category(AbstractOutcome, AbstractVariable):
     """A label that is observed or not.
 
-    As a child it is a binary input: mh = sigmoid(sum_b w g(mh_b)), q = s, r d = u - mh. With p_k the chance of label k,
+    To its parents it is a binary input. With p_k the chance of label k,
     the sigmoid integrated over its parents' Gaussian, the variable's probabilities are P_k = p_k / sum_j p_j: a proper
     distribution, and calibrated where the p_j are. With two labels whose log odds mirror each other it is the binary
     input.
     """
 
     name: ClassVar[str] = "category"
-    gaussian: ClassVar[bool] = False
-    noisy: ClassVar[bool] = False
     labeled: ClassVar[bool] = True
-
-    def initial(self, parameters: Mapping[str, Numbers]) -> dict[str, Numbers | float]:
-        """An even chance."""
-        del parameters
-        return {"mean": 0.5, "precision": 0.25}
-
-    def held(self, state: Mapping[str, Real], prediction: Prediction) -> dict[str, Real]:
-        """The prediction."""
-        del state
-        return gaussian_held(prediction)
-
-    def predict_input(
-        self, parameters: Mapping[str, Real], state: Mapping[str, Real], drive: Drive, clock: Clock, options: Options
-    ) -> Prediction:
-        """See `binary.chance_of`."""
-        del parameters, state, clock, options
-        return chance_of(drive.value)
-
-    def observe(
-        self,
-        parameters: Mapping[str, Real],
-        state: Mapping[str, Real],
-        prediction: Prediction,
-        value: Real,
-        options: Options,
-    ) -> dict[str, Real]:
-        """m = u; the precision reported is s."""
-        del parameters, state, options
-        return {"mean": value, "precision": 1.0 / prediction.variance}
-
-    def input_message(self, prediction: Prediction, value: Real) -> ValueMessage:
-        """q = s, r d = u - mh."""
-        error = value - prediction.mean
-        return ValueMessage(1.0 / prediction.variance, error, zeros(error))
 
     def observation(self, prediction: Prediction, mean: Real, variance: Real, value: Real) -> Observation:
         """The pull and shrink of a binary input."""

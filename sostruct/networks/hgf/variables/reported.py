@@ -18,8 +18,8 @@ from sostruct.errors import ConfigError
 from sostruct.networks.hgf.couplings import FUNCTIONS
 from sostruct.networks.hgf.kinds import KINDS
 from sostruct.networks.hgf.kinds.base import AbstractInput
-from sostruct.networks.hgf.kinds.binary import chance_of, expected_chance
 from sostruct.networks.hgf.kinds.category import Category
+from sostruct.networks.hgf.kinds.outcome import chance_of, expected_chance
 from sostruct.networks.hgf.kinds.statistic import AbstractStatistic
 from sostruct.networks.hgf.variables.names import Variable, variables_of
 from sostruct.numerics import double_precision
